@@ -1,0 +1,94 @@
+//! Files that are either as they were or as they should be, whatever happens in between.
+use crate::error::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Puts `content` at `path`: a temporary file beside it, fsync, rename, fsync of the directory. Mode 0600.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let temporary = beside(path);
+    let put = || -> io::Result<()> {
+        // A leftover of an interrupted write may stand there, perhaps with another mode.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    };
+    put().map_err(Error::io("write", path))
+}
+
+/// Removes the file, durably. Whether it was there.
+pub fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path).map(|()| true).map_err(Error::io("remove", path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("remove", path)(error)),
+    }
+}
+
+/// Creates an empty file, durably, if there is none (standby.signal).
+pub fn touch(path: &Path) -> Result<()> {
+    let create = || -> io::Result<()> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        file.sync_all()?;
+        sync_parent(path)
+    };
+    create().map_err(Error::io("create", path))
+}
+
+/// Makes the names in the directory of `path` durable.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+/// The value in the TOML file at `path`.
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    // The parser's full message shows the offending line, which may hold a password.
+    toml::from_str(&text).map_err(|error| Error::damaged(path, error.message()))
+}
+
+/// Writes `value` as TOML, durably.
+pub(crate) fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    write(path, to_toml(path, value)?.as_bytes())
+}
+
+pub(crate) fn to_toml<T: Serialize>(path: &Path, value: &T) -> Result<String> {
+    toml::to_string(value)
+        .map_err(|error| Error::damaged(path, format!("its content cannot be written ({error})")))
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_only_its_owner_reads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(beside(&path), "left by a crash").unwrap();
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(remove(&path).unwrap());
+        assert!(!remove(&path).unwrap());
+    }
+}
