@@ -138,6 +138,9 @@ pub struct Group {
     pub rule: Rule,
     /// The one that is to follow it.
     pub next_rule: Option<NextRule>,
+    /// The writer may commit without a lease: nobody else is eligible (law 4). Set before the writer is told,
+    /// cleared after the writer has confirmed that it left its unleased state.
+    pub unleased: bool,
     /// The highest rule number ever given.
     pub last_rule_number: RuleNumber,
     /// Of the formation: how many standbys a commit waits for.
@@ -195,6 +198,7 @@ impl Default for Group {
             election: None,
             rule: Rule::default(),
             next_rule: None,
+            unleased: false,
             last_rule_number: RuleNumber(0),
             number_sync_standbys: 0,
             granted_until: Moment(0),
@@ -246,10 +250,9 @@ impl Group {
 
     /// Takes in a report. Facts only: what follows from them is for [`crate::monitor::decide`].
     pub fn hear(&mut self, report: &Report, session: Session, now: Moment) {
-        let first_timeline = self
-            .reigns
-            .last_mut()
-            .filter(|reign| reign.writer == report.node && reign.timeline == Timeline(0) && report.timeline > Timeline(0));
+        let first_timeline = self.reigns.last_mut().filter(|reign| {
+            reign.writer == report.node && reign.timeline == Timeline(0) && report.timeline > Timeline(0)
+        });
         if let Some(reign) = first_timeline {
             reign.timeline = report.timeline;
         }
@@ -258,10 +261,14 @@ impl Group {
             next.offered
                 && report.accepts == Some(next.rule.number)
                 && self.election.is_none()
-                && self.reigns.last().is_some_and(|reign| reign.writer == report.node && reign.term == report.term)
+                && self
+                    .reigns
+                    .last()
+                    .is_some_and(|reign| reign.writer == report.node && reign.term == report.term)
         });
         if let Some(next) = accepted {
             next.offered = false;
+            self.unleased = true;
         }
         let Some(node) = self.node_mut(report.node) else { return };
         if node.receiver != report.receiver {

@@ -1,1 +1,213 @@
 //! What a keeper does to get from the state it is in to the state it was assigned.
+//!
+//! The table is level-triggered: a row leads from a state to itself too, and says what must be so while a node stays there.
+//! Every action may be done twice. `ext-keeper` does them in order and stops at the first that is not done yet; when
+//! all are done it makes the new state durable and reports it.
+use crate::message::{Assignment, Upstream};
+use crate::state::State;
+use crate::units::{Lsn, Term};
+
+/// One thing for the keeper to do. Only data: `ext-keeper` does it, one function an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Nothing commits here any more; an unleased state is left durably.
+    RaiseFence,
+    /// Tell the monitor at once that the fence is up and the server is going down.
+    SayGoodbye,
+    /// Be in recovery: restart in place when it is not.
+    RestartAsStandby,
+    /// Be out of recovery on the present timeline: restart in place with a writer's token when it is not.
+    BecomeWriter,
+    /// The roles that standbys and the health probe log in as exist.
+    EnsureAccounts,
+    /// There is a replication slot for every peer, and none of ours for nodes that are gone.
+    EnsureSlots,
+    /// The assigned rule is in force; on a writer, a new rule's members have flushed all WAL that was there when it came in force.
+    ApplyRule,
+    /// Durably in an unleased state; then the fence opens for good.
+    EnterUnleased,
+    /// Durably in a leased state; then the fence opens while the lease runs.
+    EnterLeased,
+    /// Fsync the pledge, cut the receiver off, then read the end of WAL.
+    Pledge,
+    /// Promote, fenced, and keep what was promoted in which term.
+    Promote,
+    /// Have a checkpoint on the present timeline made, without waiting for it.
+    Checkpoint,
+    /// Follow the upstream: as it is, after a rewind, or as a new copy (see [`rejoin`]).
+    Rejoin,
+    /// Fetch WAL from the named peer up to the named position, then cut the receiver off again.
+    FetchMissing,
+    /// The receiver stays cut off.
+    CutOff,
+    /// Forget the group.
+    LeaveGroup,
+}
+
+/// One row of the keeper's table.
+#[derive(Debug)]
+pub struct Transition {
+    /// The states it is in.
+    pub from: &'static [State],
+    /// The state it is assigned.
+    pub to: State,
+    /// To do, in this order.
+    pub actions: &'static [Action],
+    /// Why the row exists; printed in docs/states.md.
+    pub why: &'static str,
+}
+
+use Action::*;
+use State::*;
+
+const WRITING: &[State] = &[Single, WaitPrimary, Primary];
+const NOT_WRITING: &[State] = &[
+    Init,
+    Draining,
+    Demoted,
+    CatchingUp,
+    Secondary,
+    PreparePromotion,
+    WaitStandby,
+    ReportLsn,
+    FastForward,
+    JoinSecondary,
+];
+const ANY: &[State] = &[
+    Init,
+    Single,
+    WaitPrimary,
+    Primary,
+    Draining,
+    Demoted,
+    CatchingUp,
+    Secondary,
+    PreparePromotion,
+    WaitStandby,
+    ReportLsn,
+    FastForward,
+    JoinSecondary,
+    Dropped,
+];
+
+/// Every change of state a keeper knows how to make, and every state it knows how to stay in.
+#[rustfmt::skip]
+pub const TABLE: &[Transition] = &[
+    Transition { from: WRITING,     to: Single,      actions: &[ApplyRule, EnterUnleased, EnsureAccounts, EnsureSlots],
+                 why: "alone in its group: waits for nobody" },
+    Transition { from: NOT_WRITING, to: Single,      actions: &[BecomeWriter, ApplyRule, EnterUnleased, EnsureAccounts, EnsureSlots],
+                 why: "the recorded writer writes again, alone" },
+    Transition { from: WRITING,     to: WaitPrimary, actions: &[ApplyRule, EnterUnleased, EnsureAccounts, EnsureSlots],
+                 why: "the monitor has recorded that nobody else is eligible" },
+    Transition { from: NOT_WRITING, to: WaitPrimary, actions: &[BecomeWriter, ApplyRule, EnterUnleased, EnsureAccounts, EnsureSlots, Checkpoint],
+                 why: "recorded as the writer, with no synchronous standby" },
+    Transition { from: WRITING,     to: Primary,     actions: &[EnsureSlots, ApplyRule, EnterLeased, Checkpoint],
+                 why: "commits wait for the members of the rule" },
+    Transition { from: NOT_WRITING, to: Primary,     actions: &[BecomeWriter, EnsureSlots, ApplyRule, EnterLeased, Checkpoint],
+                 why: "recorded as the writer; its rule was in force before it promoted" },
+    Transition { from: ANY,         to: Draining,    actions: &[RaiseFence, SayGoodbye, RestartAsStandby],
+                 why: "a planned hand-over: the members get the last WAL" },
+    Transition { from: ANY,         to: Demoted,     actions: &[RaiseFence, RestartAsStandby, CutOff],
+                 why: "no longer the writer, and nobody to follow yet" },
+    Transition { from: ANY,         to: ReportLsn,   actions: &[RaiseFence, RestartAsStandby, Pledge],
+                 why: "an election: no acknowledgement for older terms any more" },
+    Transition { from: ANY,         to: FastForward, actions: &[FetchMissing],
+                 why: "elected, but a peer has more WAL" },
+    Transition { from: ANY,         to: PreparePromotion, actions: &[ApplyRule, Promote],
+                 why: "elected: promotes fenced, then waits to be recorded" },
+    Transition { from: ANY,         to: JoinSecondary, actions: &[RaiseFence, RestartAsStandby, CutOff],
+                 why: "the election is over for this node; the new primary is not ready yet" },
+    Transition { from: ANY,         to: CatchingUp,  actions: &[RaiseFence, RestartAsStandby, Rejoin],
+                 why: "follows, and is not promotable yet" },
+    Transition { from: ANY,         to: Secondary,   actions: &[RaiseFence, RestartAsStandby, Rejoin],
+                 why: "follows, and is covered by the rule" },
+    Transition { from: ANY,         to: WaitStandby, actions: &[],
+                 why: "the primary makes room first" },
+    Transition { from: ANY,         to: Dropped,     actions: &[LeaveGroup],
+                 why: "an operator removed the node" },
+];
+
+/// What one look at the table came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Do these, in order; then be in the assigned state.
+    Go {
+        /// To do, in this order.
+        actions: &'static [Action],
+        /// Why the row exists.
+        why: &'static str,
+    },
+    /// The table has no such row: say so, touch nothing.
+    NoWay {
+        /// The state it is in.
+        from: State,
+        /// The state it was assigned.
+        to: State,
+    },
+}
+
+/// The way of a keeper in `from` that was assigned `to`.
+pub fn plan(from: State, to: State) -> Step {
+    match TABLE.iter().find(|row| row.to == to && row.from.contains(&from)) {
+        Some(row) => Step::Go { actions: row.actions, why: row.why },
+        None => Step::NoWay { from, to },
+    }
+}
+
+/// Whether a node that has durably heard of `known` obeys this assignment. One of an older term is late, whoever sent it (law 2).
+pub fn accepts(known: Term, assignment: &Assignment) -> bool {
+    assignment.term >= known
+}
+
+/// How a node becomes a follower of its upstream again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Its WAL is part of the upstream's history: stream.
+    Follow,
+    /// It has WAL that the upstream's history never had: pg_rewind, and a new copy when that cannot work.
+    Rewind,
+    /// The histories cannot be compared: a new copy.
+    Clone,
+    /// Not to be told yet: its end of WAL is not known, or the upstream cannot be rewound from yet.
+    Wait,
+}
+
+/// The method for a node whose WAL ends at `end`.
+pub fn rejoin(end: Option<Lsn>, upstream: &Upstream) -> Method {
+    match (upstream.fork, end) {
+        (None, _) => Method::Clone,
+        (Some(_), None) => Method::Wait,
+        (Some(fork), Some(end)) if end <= fork => Method::Follow,
+        (Some(_), Some(_)) if upstream.rewindable => Method::Rewind,
+        (Some(_), Some(_)) => Method::Wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_has_one_row_at_most() {
+        for &from in State::ALL {
+            for &to in State::ALL {
+                let rows = TABLE.iter().filter(|row| row.to == to && row.from.contains(&from)).count();
+                assert!(rows <= 1, "{from} -> {to}: {rows} rows");
+            }
+        }
+    }
+
+    /// Law 3: no way leads into a writing state without the action that decides about the fence, and none that leaves writing forgets to raise it.
+    #[test]
+    fn the_fence_is_decided_in_every_row() {
+        for row in TABLE {
+            let opens = row.actions.contains(&EnterUnleased) || row.actions.contains(&EnterLeased);
+            assert_eq!(opens, row.to.writes(), "{}", row.to);
+            let leaves =
+                matches!(row.to, Draining | Demoted | ReportLsn | JoinSecondary | CatchingUp | Secondary);
+            if leaves {
+                assert_eq!(row.actions.first(), Some(&RaiseFence), "{}", row.to);
+            }
+        }
+    }
+}

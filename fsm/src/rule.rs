@@ -78,8 +78,9 @@ mod tests {
             for k in 1..=s {
                 let rule = Rule::over(RuleNumber(1), set((1 << s) - 1), k);
                 for pledged in 0..1_u32 << s {
-                    let always_meets =
-                        (0..1_u32 << s).filter(|acked| acked.count_ones() >= k).all(|acked| acked & pledged != 0);
+                    let always_meets = (0..1_u32 << s)
+                        .filter(|acked| acked.count_ones() >= k)
+                        .all(|acked| acked & pledged != 0);
                     assert_eq!(rule.is_held_by(&set(pledged)), always_meets, "S={s} k={k} {pledged:b}");
                 }
             }

@@ -1,1 +1,128 @@
-//! election
+//! Opening a term, choosing its winner, and the rule of the winner's reign.
+use super::Facts;
+use crate::group::{Election, Group, Node, Reign};
+use crate::rule::Rule;
+use crate::state::State;
+use crate::units::{NodeId, Term};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// Opens the next term: the writer is to be demoted, whoever can pledge is asked to. An election that was open is void.
+pub fn open(facts: &Facts) -> Group {
+    let mut group = facts.group.clone();
+    group.term = group.term.next();
+    group.election = Some(Election { term: group.term, winner: None, rule: Rule::default() });
+    let named = facts.group.members();
+    let asynchronous = named.is_empty();
+    let writer = facts.group.reign().map(|reign| reign.writer);
+    for node in &mut group.nodes {
+        let stood_by = matches!(
+            node.goal,
+            State::Secondary
+                | State::JoinSecondary
+                | State::ReportLsn
+                | State::FastForward
+                | State::PreparePromotion
+        );
+        if Some(node.id) == writer {
+            node.goal = State::Demoted;
+        } else if named.contains(&node.id)
+            || (asynchronous && stood_by)
+            || node.goal == State::PreparePromotion
+        {
+            node.goal = State::ReportLsn;
+        }
+    }
+    group
+}
+
+/// Whether the pledges are enough: the binding rules are held, or the old writer itself has pledged. Where the rule
+/// binds nobody, every lease must have run out as well, unless the writer has put its fence up by its own word (law 2).
+pub fn is_held(facts: &Facts, term: Term) -> bool {
+    let pledged = facts.pledged(term);
+    let ids: BTreeSet<NodeId> = pledged.iter().map(|node| node.id).collect();
+    let writer = facts.group.reign().map(|reign| reign.writer);
+    if writer.is_some_and(|writer| ids.contains(&writer)) {
+        return true;
+    }
+    if facts.group.unleased || pledged.is_empty() || !facts.held_by(&ids) {
+        return false;
+    }
+    let someone_must_have_it = facts.group.binding_rules().all(|rule| !rule.is_empty());
+    let fenced =
+        facts.writer().is_some_and(|writer| writer.fenced && writer.in_recovery && writer.term >= term);
+    someone_must_have_it || fenced || facts.now > facts.group.granted_until
+}
+
+/// The node with the most WAL of the latest history; priority, then not having reigned before, decide between equals.
+pub fn most_advanced<'a>(pledged: &[&'a Node]) -> Option<&'a Node> {
+    pledged.iter().copied().max_by_key(|node| (Facts::progress(node), node.priority, Reverse(node.id)))
+}
+
+/// Names the winner and the rule of its reign. `None` when nobody may be promoted.
+pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
+    let pledged = facts.pledged(term);
+    let best = most_advanced(&pledged)?;
+    let old_writer = facts.group.reign().map(|reign| reign.writer);
+    let winner =
+        pledged.iter().copied().filter(|node| node.priority > 0 && facts.in_contact(node)).max_by_key(
+            |node| (Facts::progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id)),
+        )?;
+    let behind = Facts::progress(winner) < Facts::progress(best);
+    if behind && !facts.in_contact(best) {
+        return None;
+    }
+    let mut group = facts.group.clone();
+    group.last_rule_number = group.last_rule_number.next();
+    let rule = Rule::over(
+        group.last_rule_number,
+        members_under(facts, winner, &pledged),
+        group.number_sync_standbys,
+    );
+    group.election = Some(Election { term, winner: Some(winner.id), rule });
+    group.node_mut(winner.id)?.goal = if behind { State::FastForward } else { State::PreparePromotion };
+    Some(group)
+}
+
+/// The members that the winner's commits will wait for: those that pledged with it and whose WAL it has. With
+/// number_sync_standbys >= 1 a writer never degrades by itself, so absent ones count as well rather than too few.
+fn members_under(facts: &Facts, winner: &Node, pledged: &[&Node]) -> BTreeSet<NodeId> {
+    let reach = most_advanced(pledged).map(Facts::progress).unwrap_or_default().max(Facts::progress(winner));
+    let old_writer = facts.group.reign().map(|reign| reign.writer);
+    let fits = |node: &Node| node.id != winner.id && node.quorum && node.goal != State::Dropped;
+    let present = pledged.iter().filter(|node| {
+        let diverged = Some(node.id) == old_writer && Facts::progress(node) > Facts::progress(winner);
+        fits(node) && facts.in_contact(node) && !diverged && Facts::progress(node) <= reach
+    });
+    let mut members: BTreeSet<NodeId> = present.map(|node| node.id).collect();
+    if members.len() < facts.group.number_sync_standbys as usize {
+        members.extend(facts.group.nodes.iter().filter(|node| fits(node)).map(|node| node.id));
+    }
+    members
+}
+
+/// Records the winner's promotion: the only way to become the writer of a term (law 2). `None` while it has not happened, or when its rule is not in force.
+pub fn record(facts: &Facts) -> Option<Group> {
+    let election = facts.group.election.as_ref()?;
+    let winner = facts.group.node(election.winner?)?;
+    let promotion = winner.promotion.filter(|promotion| {
+        promotion.term == election.term
+            && facts.group.term == election.term
+            && winner.reported == State::PreparePromotion
+            && winner.rule == election.rule.number
+    })?;
+    let mut group = facts.group.clone();
+    group.reigns.push(Reign {
+        term: promotion.term,
+        writer: winner.id,
+        timeline: promotion.timeline,
+        switch_lsn: promotion.switch_lsn,
+    });
+    group.rule = election.rule.clone();
+    group.next_rule = None;
+    group.election = None;
+    group.unleased = group.rule.is_empty();
+    let goal = if group.unleased { State::WaitPrimary } else { State::Primary };
+    group.node_mut(winner.id)?.goal = goal;
+    Some(group)
+}

@@ -1,1 +1,167 @@
-//! facts
+//! The yes/no facts that rules may look at, in an operator's words. No single signal convicts; unknown is not dead (law 9).
+use crate::group::{Group, Node, Probe, Session};
+use crate::message::Receiver;
+use crate::policy::Policy;
+use crate::units::{Lsn, Millis, Moment, NodeId, Term};
+use std::collections::BTreeSet;
+
+/// The health column of the SQL surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// It reports.
+    Good,
+    /// It is gone or silent.
+    Bad,
+    /// Neither is known.
+    Unknown,
+}
+
+/// A group as it looks at one moment.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The group.
+    pub group: &'a Group,
+    /// The thresholds.
+    pub policy: &'a Policy,
+    /// The moment.
+    pub now: Moment,
+}
+
+impl<'a> Facts<'a> {
+    /// Looks at `group` at `now`.
+    pub fn new(group: &'a Group, policy: &'a Policy, now: Moment) -> Facts<'a> {
+        Facts { group, policy, now }
+    }
+
+    /// The recorded writer.
+    pub fn writer(&self) -> Option<&'a Node> {
+        self.group.writer()
+    }
+
+    /// The monitor has just started: silence and refusals may be its own.
+    pub fn in_startup_grace(&self) -> bool {
+        self.now.since(self.group.monitor_started) < self.policy.startup_grace
+    }
+
+    /// For how long the node has said nothing.
+    pub fn silent_for(&self, node: &Node) -> Millis {
+        self.now.since(node.heard.unwrap_or(self.group.monitor_started))
+    }
+
+    /// It reports: the session stands and the last report is fresh.
+    pub fn in_contact(&self, node: &Node) -> bool {
+        node.heard.is_some()
+            && node.session != Session::Lost
+            && self.silent_for(node) <= self.policy.unhealthy
+    }
+
+    /// The kernels say that there is no server: its session ended and its port refuses. A node that never had a session must be silent too.
+    pub fn is_gone(&self, node: &Node) -> bool {
+        match (node.session, node.probe) {
+            (Session::Lost, Probe::Refused) => true,
+            (Session::Never, Probe::Refused) => self.silent_for(node) > self.policy.unhealthy,
+            (Session::Up, _)
+            | (_, Probe::Unknown | Probe::Answers | Probe::Starting | Probe::Stopping | Probe::Silent) => {
+                false
+            }
+        }
+    }
+
+    /// It says nothing for longer than the time-out, and its server does not answer either.
+    pub fn is_silent(&self, node: &Node) -> bool {
+        self.silent_for(node) > self.policy.unhealthy
+            && !matches!(node.probe, Probe::Answers | Probe::Unknown)
+    }
+
+    /// It is gone or silent: it cannot be counted on now.
+    pub fn is_lost(&self, node: &Node) -> bool {
+        !self.in_startup_grace() && (self.is_gone(node) || self.is_silent(node))
+    }
+
+    /// The health column.
+    pub fn health(&self, node: &Node) -> Health {
+        if self.in_contact(node) {
+            Health::Good
+        } else if self.is_gone(node) || self.is_silent(node) {
+            Health::Bad
+        } else {
+            Health::Unknown
+        }
+    }
+
+    /// It streams from the writer, by its own word or by the writer's.
+    pub fn follows(&self, node: &Node) -> bool {
+        let seen = self
+            .writer()
+            .is_some_and(|writer| self.in_contact(writer) && writer.followers.contains(&node.id));
+        seen || (self.in_contact(node) && node.receiver == Receiver::Streaming)
+    }
+
+    /// A standby that the writer can no longer count on: lost, or in contact with us and not with the writer for the time-out.
+    pub fn has_left(&self, node: &Node) -> bool {
+        if self.follows(node) {
+            return false;
+        }
+        let cut_off = self.in_contact(node)
+            && node.receiver != Receiver::Streaming
+            && self.now.since(node.receiver_since) > self.policy.unhealthy;
+        self.is_lost(node) || (cut_off && !self.in_startup_grace())
+    }
+
+    /// It promoted in a term that was never recorded as its own: its history is nobody's (law 9).
+    pub fn is_impostor(&self, node: &Node) -> bool {
+        node.promotion.is_some_and(|promotion| {
+            !self.group.reigns.iter().any(|reign| reign.term == promotion.term && reign.writer == node.id)
+        })
+    }
+
+    /// The standbys that report, are whole, and could pledge at once.
+    pub fn ready_to_pledge(&self) -> BTreeSet<NodeId> {
+        let writer = self.group.reign().map(|reign| reign.writer);
+        let ready = |node: &&Node| {
+            Some(node.id) != writer
+                && self.in_contact(node)
+                && node.in_recovery
+                && !self.is_impostor(node)
+                && (node.reported.follows() || node.goal.follows() || node.pledge > Term(0))
+        };
+        self.group.nodes.iter().filter(ready).map(|node| node.id).collect()
+    }
+
+    /// All binding rules are held by these nodes.
+    pub fn held_by(&self, nodes: &BTreeSet<NodeId>) -> bool {
+        self.group.binding_rules().all(|rule| rule.is_held_by(nodes))
+    }
+
+    /// An election opened now would find its pledges and a candidate. Never from an unleased state (law 4).
+    pub fn can_elect(&self) -> bool {
+        let ready = self.ready_to_pledge();
+        let named = self.group.members();
+        let eligible = |node: &&Node| {
+            ready.contains(&node.id)
+                && node.priority > 0
+                && (named.contains(&node.id)
+                    || (named.is_empty() && node.goal == crate::state::State::Secondary))
+        };
+        !self.group.unleased && self.held_by(&ready) && self.group.nodes.iter().any(|node| eligible(&node))
+    }
+
+    /// Enough members have lost the writer that it could not get a commit acknowledged: they say so themselves.
+    pub fn members_lost_the_writer(&self) -> bool {
+        let lost = |node: &&Node| self.in_contact(node) && node.receiver != Receiver::Streaming;
+        let lost: BTreeSet<NodeId> = self.group.nodes.iter().filter(lost).map(|node| node.id).collect();
+        let asynchronous_too = self.group.members().is_empty();
+        self.held_by(&lost) && (!asynchronous_too || !lost.is_empty())
+    }
+
+    /// The nodes whose durable pledge is for `term`, that are whole, and whose end of WAL is known.
+    pub fn pledged(&self, term: Term) -> Vec<&'a Node> {
+        let pledged = |node: &&Node| node.pledge >= term && node.lsn.is_some() && !self.is_impostor(node);
+        self.group.nodes.iter().filter(pledged).collect()
+    }
+
+    /// Where a node's WAL stands among others': the recorded history it follows, then how far (law 9).
+    pub fn progress(node: &Node) -> (Term, Lsn) {
+        (node.history, node.lsn.unwrap_or_default())
+    }
+}
