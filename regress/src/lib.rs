@@ -1,1 +1,25 @@
-//! The cluster harness.
+//! The cluster harness: real servers, real faults, and two oracles that watch all the while.
+//!
+//! ```text
+//! Cluster::pair("name")        a monitor and two nodes, made by pg_autoctl itself, settled
+//!   .node(1).kill_tree()       what a scenario does to a server: start, stop, kill, freeze, thaw
+//!   wait::until("…", LIMIT, …) what it waits for; a failure says what was seen last
+//! Ledger                       every acknowledged row must be there in the end; a failed one may be
+//! Witness                      asks every node all the time to commit: never do two histories accept
+//! ```
+//!
+//! Verbs panic with one sentence when they fail, for then the scenario has failed; questions return what they saw.
+//! A cluster that is dropped in a panic keeps its directory and prints where it is.
+
+pub mod account;
+pub mod address;
+pub mod cluster;
+pub mod deadlines;
+pub mod install;
+pub mod ledger;
+pub mod logs;
+pub mod process;
+pub mod server;
+pub mod session;
+pub mod wait;
+pub mod witness;

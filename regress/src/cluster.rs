@@ -1,0 +1,290 @@
+//! A monitor and its nodes, made by the installed pg_autoctl as a user would make them.
+use crate::account::{Account, without_postgres};
+use crate::address::{Place, Subnet};
+use crate::deadlines::{CREATE, FAILOVER, patient};
+use crate::install::Install;
+use crate::logs;
+use crate::server::{APP, APP_PASSWORD, Server, rows_as_text, text};
+use crate::session::{SqlError, target};
+use crate::{process, wait};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+use tokio_postgres::Config;
+
+/// The password of `autoctl_node`.
+pub const MONITOR_PASSWORD: &str = "monitor-not-a-secret";
+
+/// A cluster. Dropping it stops every server, by PID, and removes the directory unless the test is failing.
+pub struct Cluster {
+    directory: PathBuf,
+    subnet: Subnet,
+    account: Account,
+    install: Install,
+    keep: bool,
+    /// The monitor; made by [`Cluster::create_monitor`].
+    pub monitor: Server,
+    /// The nodes made so far, in order.
+    pub nodes: Vec<Server>,
+}
+
+/// A node as the monitor sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name.
+    pub name: String,
+    /// The state it reported.
+    pub reported: String,
+    /// The state it was assigned.
+    pub assigned: String,
+}
+
+impl Cluster {
+    /// Addresses and a directory, no server yet.
+    pub fn empty(name: &str) -> Cluster {
+        let (account, install, subnet) = (Account::of_servers(), Install::find(), Subnet::claim());
+        // Short: a Unix socket's path must fit in 107 bytes.
+        let directory = tempfile::Builder::new().prefix(&format!("pgaf-{name}-")).tempdir_in("/tmp");
+        let directory = directory.expect("making a directory in /tmp").keep();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).expect("chmod");
+        account.own(&directory);
+        let monitor = Server {
+            name: "monitor".to_owned(),
+            pgdata: directory.join("monitor"),
+            host: subnet.host(Place::Monitor),
+            port: subnet.port(Place::Monitor),
+            account: account.clone(),
+            install: install.clone(),
+        };
+        Cluster { directory, subnet, account, install, keep: false, monitor, nodes: Vec::new() }
+    }
+
+    /// A monitor and two nodes, settled as primary and secondary, with the tables of both oracles.
+    pub fn pair(name: &str) -> Cluster {
+        let mut cluster = Cluster::empty(name);
+        cluster.create_monitor();
+        cluster.create_node();
+        cluster.create_node();
+        cluster.wait_settled();
+        cluster.prepare_oracles();
+        cluster
+    }
+
+    /// `pg_autoctl create monitor`.
+    pub fn create_monitor(&mut self) {
+        let (pgdata, port) = (self.monitor.pgdata.clone(), self.monitor.port.to_string());
+        let output = self.run(
+            self.pg_autoctl()
+                .args(["create", "monitor", "--pgdata"])
+                .arg(pgdata)
+                .args(["--pgport", &port, "--hostname", &self.monitor.host, "--listen", &self.monitor.host])
+                .env("PGPASSWORD", MONITOR_PASSWORD),
+        );
+        assert!(output.status.success(), "create monitor: {}\n{}", text(&output), self.monitor.log_tail());
+    }
+
+    /// `pg_autoctl create postgres`, once more; returns when the node is settled.
+    pub fn create_node(&mut self) -> &Server {
+        let node = self.next_node();
+        let output = self.run(&mut self.create_postgres(&node));
+        assert!(output.status.success(), "create {}: {}\n{}", node.name, text(&output), node.log_tail());
+        self.nodes.push(node);
+        self.nodes.last().expect("just pushed")
+    }
+
+    /// The node that [`Cluster::create_node`] would make next.
+    pub fn next_node(&self) -> Server {
+        let n = u8::try_from(self.nodes.len() + 1).expect("few nodes");
+        let name = format!("node_{n}");
+        Server {
+            pgdata: self.directory.join(&name),
+            name,
+            host: self.subnet.host(Place::Node(n)),
+            port: self.subnet.port(Place::Node(n)),
+            account: self.account.clone(),
+            install: self.install.clone(),
+        }
+    }
+
+    /// The command that makes `node`.
+    pub fn create_postgres(&self, node: &Server) -> Command {
+        let mut command = self.pg_autoctl();
+        command.args(["create", "postgres", "--pgdata"]).arg(&node.pgdata);
+        command.args(["--pgport", &node.port.to_string(), "--hostname", &node.host, "--listen", &node.host]);
+        command.args(["--name", &node.name, "--monitor", &self.monitor_uri()]);
+        command.env("PGPASSWORD", MONITOR_PASSWORD);
+        command
+    }
+
+    /// The installed pg_autoctl, to be run by the servers' account.
+    pub fn pg_autoctl(&self) -> Command {
+        self.account.command(self.install.program("pg_autoctl"))
+    }
+
+    /// The same, run by whoever runs the tests.
+    pub fn pg_autoctl_as_myself(&self) -> Command {
+        let mut command = Command::new(self.install.program("pg_autoctl"));
+        without_postgres(&mut command);
+        command
+    }
+
+    /// Runs a command with the deadline of the longest ones.
+    pub fn run(&self, command: &mut Command) -> Output {
+        let child = command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("running {command:?}: {error}"));
+        let pid = child.id();
+        let (done, waiting) = std::sync::mpsc::channel();
+        std::thread::spawn(move || drop(done.send(child.wait_with_output())));
+        match waiting.recv_timeout(patient(CREATE)) {
+            Ok(output) => output.expect("reading a command's output"),
+            Err(_) => {
+                process::kill_tree(pid);
+                let said = waiting.recv().expect("the thread sends").map(|output| text(&output));
+                panic!("no end within {} s: {command:?}; it said: {}", patient(CREATE).as_secs(), said.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Runs pg_autoctl with these arguments, which must succeed, and gives what it printed.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let output = self.run(self.pg_autoctl().args(arguments));
+        assert!(output.status.success(), "pg_autoctl {arguments:?}: {}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// How the nodes reach the monitor, without the password.
+    pub fn monitor_uri(&self) -> String {
+        format!("postgres://autoctl_node@{}:{}/pg_auto_failover", self.monitor.host, self.monitor.port)
+    }
+
+    /// Connection settings for the monitor's database.
+    pub fn monitor_config(&self) -> Config {
+        target(&self.monitor.host, self.monitor.port, "autoctl_node", MONITOR_PASSWORD, "pg_auto_failover")
+    }
+
+    /// Runs SQL on the monitor as `autoctl_node`.
+    pub fn ask_monitor(&self, sql: &str) -> Result<String, SqlError> {
+        rows_as_text(&self.monitor_config(), sql)
+    }
+
+    /// Node `n`, counted from 1.
+    pub fn node(&self, n: usize) -> &Server {
+        &self.nodes[n - 1]
+    }
+
+    /// The node of that name.
+    pub fn named(&self, name: &str) -> &Server {
+        self.nodes.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    /// Every node as the monitor sees it, by name.
+    pub fn states(&self) -> Result<Vec<Seen>, SqlError> {
+        let rows = self.ask_monitor(
+            "SELECT nodename, current_group_state, assigned_group_state FROM pgautofailover.current_state() ORDER BY 1",
+        )?;
+        Ok(rows
+            .lines()
+            .map(|line| {
+                let mut columns = line.split('|').map(str::to_owned);
+                let mut next = || columns.next().unwrap_or_default();
+                Seen { name: next(), reported: next(), assigned: next() }
+            })
+            .collect())
+    }
+
+    /// The writer, once the group is a settled primary with its secondaries.
+    pub fn settled_primary(&self) -> Result<&Server, String> {
+        let states = self.states().map_err(|error| error.to_string())?;
+        let settled = |node: &&Seen, state: &str| node.reported == state && node.assigned == state;
+        let primaries: Vec<&Seen> = states.iter().filter(|node| settled(node, "primary")).collect();
+        let secondaries = states.iter().filter(|node| settled(node, "secondary")).count();
+        match primaries[..] {
+            [primary] if secondaries + 1 == self.nodes.len() => Ok(self.named(&primary.name)),
+            _ => Err(states.iter().map(|n| format!("{} {}/{}", n.name, n.reported, n.assigned)).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    /// Waits until the group is settled; its primary.
+    pub fn wait_settled(&self) -> &Server {
+        self.wait_settled_within(FAILOVER)
+    }
+
+    /// The same with another limit.
+    pub fn wait_settled_within(&self, limit: Duration) -> &Server {
+        wait::until("one node is primary and all others are secondary", limit, || self.settled_primary())
+    }
+
+    /// Waits until the monitor sees a node in a state that it was also assigned.
+    pub fn wait_state(&self, node: &Server, state: &str, limit: Duration) {
+        wait::until(&format!("{} is {state}", node.name), limit, || {
+            let states = self.states().map_err(|error| error.to_string())?;
+            let seen = states.into_iter().find(|seen| seen.name == node.name).ok_or("not registered")?;
+            if seen.reported == state && seen.assigned == state { Ok(()) } else { Err(format!("{seen:?}")) }
+        });
+    }
+
+    /// The node of a pair that is not `other`.
+    pub fn other(&self, other: &Server) -> &Server {
+        self.nodes.iter().find(|node| node.name != other.name).expect("a pair")
+    }
+
+    /// Makes the application's role and the oracles' tables on the primary.
+    pub fn prepare_oracles(&self) {
+        let primary = self.wait_settled();
+        let sql = format!(
+            "CREATE ROLE {APP} LOGIN PASSWORD '{APP_PASSWORD}';
+             CREATE TABLE ledger (id bigint PRIMARY KEY);
+             CREATE TABLE witness (id bigint PRIMARY KEY, node text NOT NULL);
+             GRANT ALL ON ledger, witness TO {APP}; GRANT CREATE ON SCHEMA public TO {APP}"
+        );
+        primary.superuser("postgres", &sql).unwrap_or_else(|error| panic!("preparing the tables: {error}"));
+    }
+
+    /// Fails when a server has logged something that no fault of ours explains.
+    pub fn check_logs(&self) {
+        for server in self.servers() {
+            logs::check(&server.name, &server.log());
+        }
+    }
+
+    /// Leaves servers and directory as they are when this value is dropped.
+    pub fn keep(&mut self) -> &PathBuf {
+        self.keep = true;
+        &self.directory
+    }
+
+    /// Where everything of this cluster is.
+    pub fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.monitor).chain(&self.nodes)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        // Not only those that were made: a create that failed may have left a server behind.
+        let attempted = self.next_node();
+        for server in self.servers().chain(std::iter::once(&attempted)) {
+            if let Some(pid) = server.running() {
+                process::signal("KILL", &process::tree(pid));
+            }
+        }
+        if std::thread::panicking() {
+            eprintln!("what is left of the cluster: {}", self.directory.display());
+        } else if let Err(error) = fs::remove_dir_all(&self.directory) {
+            eprintln!("{} was not removed: {error}", self.directory.display());
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The installed programs: what is tested is what a user gets, not what lies in target/.
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where PostgreSQL and our programs are.
+#[derive(Clone, Debug)]
+pub struct Install {
+    programs: PathBuf,
+    libraries: PathBuf,
+}
+
+impl Install {
+    /// What `.ci/pg-config` names, checked for our own parts.
+    pub fn find() -> Install {
+        let pg_config = line_of(Command::new(repository().join(".ci/pg-config")));
+        let install = Install {
+            programs: line_of(Command::new(&pg_config).arg("--bindir")).into(),
+            libraries: line_of(Command::new(&pg_config).arg("--pkglibdir")).into(),
+        };
+        for needed in [
+            install.program("pg_autoctl"),
+            install.library("pg_autoctl"),
+            install.library("pgautofailover"),
+        ] {
+            assert!(needed.exists(), "{} is not installed; run `make install` first", needed.display());
+        }
+        install
+    }
+
+    /// A program of PostgreSQL's or ours.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// A library that servers preload.
+    pub fn library(&self, name: &str) -> PathBuf {
+        self.libraries.join(format!("{name}.so"))
+    }
+}
+
+/// The root of the checkout that this harness was built in.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn line_of(command: impl std::borrow::BorrowMut<Command>) -> String {
+    let mut command = command;
+    let command = command.borrow_mut();
+    let output = command.output().unwrap_or_else(|error| panic!("running {command:?}: {error}"));
+    assert!(output.status.success(), "{command:?} failed; is PostgreSQL with its server headers installed? (make deps)");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

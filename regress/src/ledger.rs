@@ -1,0 +1,121 @@
+//! The first oracle: writers that remember each acknowledged row. In the end every one of them must be there. A write
+//! that failed is unknown: it may be there or not.
+use crate::cluster::Cluster;
+use crate::deadlines::{CONNECT, WRITE};
+use crate::server::{APP, APP_PASSWORD, Server};
+use crate::session::Session;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tokio_postgres::Config;
+use tokio_postgres::config::TargetSessionAttrs;
+
+/// Between two rows of one writer.
+const PACE: Duration = Duration::from_millis(3);
+/// Before a writer tries to connect again.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// Writers at work, each with one connection to whichever node takes writes.
+pub struct Ledger {
+    shared: Arc<Shared>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    next: AtomicI64,
+    unknown: AtomicUsize,
+    acknowledged: Mutex<Vec<(i64, Instant)>>,
+}
+
+impl Ledger {
+    /// Starts that many writers.
+    pub fn start(cluster: &Cluster, writers: usize) -> Ledger {
+        let shared = Arc::new(Shared::default());
+        let config = any_node(cluster);
+        let writers = (0..writers)
+            .map(|_| {
+                let (shared, config) = (Arc::clone(&shared), config.clone());
+                thread::spawn(move || shared.write(&config))
+            })
+            .collect();
+        Ledger { shared, writers }
+    }
+
+    /// How many rows were acknowledged so far.
+    pub fn acknowledged(&self) -> usize {
+        self.shared.acknowledged().len()
+    }
+
+    /// How many writes failed, or got no answer.
+    pub fn unknown(&self) -> usize {
+        self.shared.unknown.load(Ordering::Relaxed)
+    }
+
+    /// The longest time between two acknowledged rows since `from`, the time that still runs included.
+    pub fn longest_pause(&self, from: Instant) -> Duration {
+        let acknowledged = self.shared.acknowledged();
+        // One writer may be noted a little before another that was faster.
+        let mut moments: Vec<Instant> = acknowledged.iter().map(|(_, at)| *at).filter(|at| *at >= from).collect();
+        drop(acknowledged);
+        moments.push(from);
+        moments.push(Instant::now());
+        moments.sort();
+        moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+    }
+
+    /// Ends the writers and looks for every acknowledged row on `primary`; the ids of those that are lost.
+    pub fn finish(self, primary: &Server) -> Vec<i64> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for writer in self.writers {
+            writer.join().expect("a writer of the ledger panicked");
+        }
+        let kept = primary.sql("SELECT id FROM ledger").unwrap_or_else(|error| panic!("reading the ledger: {error}"));
+        let kept: HashSet<i64> = kept.lines().filter_map(|line| line.parse().ok()).collect();
+        let acknowledged = self.shared.acknowledged();
+        acknowledged.iter().map(|(id, _)| *id).filter(|id| !kept.contains(id)).collect()
+    }
+}
+
+impl Shared {
+    fn acknowledged(&self) -> std::sync::MutexGuard<'_, Vec<(i64, Instant)>> {
+        self.acknowledged.lock().expect("no writer panics with the ledger in its hand")
+    }
+
+    fn write(&self, config: &Config) {
+        while !self.stop.load(Ordering::Relaxed) {
+            match Session::open(config) {
+                Ok(session) => self.write_until_it_fails(&session),
+                Err(_) => thread::sleep(RETRY),
+            }
+        }
+    }
+
+    fn write_until_it_fails(&self, session: &Session) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let id = self.next.fetch_add(1, Ordering::Relaxed);
+            match session.write("INSERT INTO ledger (id) VALUES ($1)", &[&id], WRITE) {
+                Ok(_) => self.acknowledged().push((id, Instant::now())),
+                Err(_) => {
+                    self.unknown.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            }
+            thread::sleep(PACE);
+        }
+    }
+}
+
+/// What an application is told to use: all nodes, the one that takes writes.
+fn any_node(cluster: &Cluster) -> Config {
+    let mut config = Config::new();
+    for node in &cluster.nodes {
+        config.host(&node.host).port(node.port);
+    }
+    config.user(APP).password(APP_PASSWORD).dbname("postgres").connect_timeout(CONNECT);
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    config
+}

@@ -1,0 +1,47 @@
+//! Logs are part of the result: a server that panicked, or died of something that no test did to it, fails the case.
+
+/// What may be logged at FATAL, because killing, stopping and restarting servers causes it.
+const EXPECTED: &[&str] = &[
+    "terminating connection",
+    "terminating background worker",
+    "terminating walreceiver process",
+    "terminating walsender process",
+    "terminating logical replication",
+    "the database system is",
+    "could not connect to the primary server",
+    "could not receive data from WAL stream",
+    "could not send data to WAL stream",
+    "could not start WAL streaming",
+    "could not send end-of-streaming message to primary",
+    "connection to client lost",
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "role \"pgautofailover_monitor\" does not exist",
+];
+
+/// Panics with the first line that should not be there.
+pub fn check(server: &str, log: &str) {
+    if let Some(line) = log.lines().find(|line| is_alarming(line)) {
+        panic!("{server} logged: {line}");
+    }
+}
+
+fn is_alarming(line: &str) -> bool {
+    const ALWAYS: &[&str] = &["PANIC:", "panicked at", "was terminated by signal 11", "was terminated by signal 6"];
+    ALWAYS.iter().any(|text| line.contains(text))
+        || line.contains("FATAL:") && !EXPECTED.iter().any(|text| line.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_test_did_is_expected_and_the_rest_is_not() {
+        assert!(!is_alarming("FATAL:  terminating connection due to administrator command"));
+        assert!(!is_alarming("LOG:  database system is ready to accept connections"));
+        assert!(is_alarming("FATAL:  lock file \"postmaster.pid\" already exists"));
+        assert!(is_alarming("PANIC:  could not write to file: No space left on device"));
+        assert!(is_alarming("LOG:  server process (PID 1) was terminated by signal 11: Segmentation fault"));
+    }
+}

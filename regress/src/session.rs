@@ -1,0 +1,104 @@
+//! One connection to a server, for code that waits: each call has a deadline, so that no frozen server freezes a test.
+use crate::deadlines::CONNECT;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+/// A statement that did not succeed. Whether it took effect is unknown unless the server said no.
+#[derive(Clone, Debug)]
+pub struct SqlError {
+    /// The SQLSTATE, when the server answered.
+    pub code: Option<String>,
+    /// What was said.
+    pub message: String,
+}
+
+impl SqlError {
+    /// The server refused to write: a standby, or a fenced primary.
+    pub fn is_read_only(&self) -> bool {
+        self.code.as_deref() == Some(SqlState::READ_ONLY_SQL_TRANSACTION.code())
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code.as_deref().unwrap_or("-"), self.message)
+    }
+}
+
+impl From<tokio_postgres::Error> for SqlError {
+    fn from(error: tokio_postgres::Error) -> SqlError {
+        let code = error.code().map(|code| code.code().to_owned());
+        let message = match error.as_db_error() {
+            Some(answer) => answer.message().to_owned(),
+            None => error.to_string(),
+        };
+        SqlError { code, message }
+    }
+}
+
+/// An open connection.
+pub struct Session {
+    client: Client,
+    runtime: Runtime,
+}
+
+impl Session {
+    /// Connects to the first of the config's hosts that will do.
+    pub fn open(config: &Config) -> Result<Session, SqlError> {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
+        let client = within(&runtime, CONNECT * hosts, async {
+            let (client, connection) = config.connect(NoTls).await?;
+            // It ends with the client; what went wrong is told to the statement that was under way.
+            tokio::spawn(async { drop(connection.await) });
+            Ok(client)
+        })?;
+        Ok(Session { client, runtime })
+    }
+
+    /// Runs statements as psql would; rows as text.
+    pub fn rows(&self, sql: &str, limit: Duration) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        let messages = within(&self.runtime, limit, async { Ok(self.client.simple_query(sql).await?) })?;
+        Ok(messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Runs one statement with parameters; the first column of its first row, if it returned one.
+    pub fn write(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)], limit: Duration) -> Result<Option<bool>, SqlError> {
+        within(&self.runtime, limit, async {
+            let rows = self.client.query(sql, parameters).await?;
+            Ok(rows.first().map(|row| row.get(0)))
+        })
+    }
+}
+
+/// A connection configuration for one server.
+pub fn target(host: &str, port: u16, user: &str, password: &str, database: &str) -> Config {
+    let mut config = Config::new();
+    config.host(host).port(port).user(user).password(password).dbname(database).connect_timeout(CONNECT);
+    config
+}
+
+fn within<T>(
+    runtime: &Runtime,
+    limit: Duration,
+    work: impl Future<Output = Result<T, SqlError>>,
+) -> Result<T, SqlError> {
+    runtime.block_on(async {
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(SqlError { code: None, message: format!("no answer within {} ms", limit.as_millis()) })
+        })
+    })
+}
