@@ -1,0 +1,8 @@
+//! Situations on real servers, a file each.
+mod first_start;
+mod monitor_away;
+mod primary_killed;
+mod rejoin_by_clone;
+mod standby_lost;
+mod stopped_primary;
+mod switchover;
