@@ -264,6 +264,16 @@ impl Cluster {
         &self.directory
     }
 
+    /// The port that belongs to a place of this cluster.
+    pub fn port(&self, place: Place) -> u16 {
+        self.subnet.port(place)
+    }
+
+    /// The directory of the installed programs.
+    pub fn programs(&self) -> PathBuf {
+        self.install.program("")
+    }
+
     fn servers(&self) -> impl Iterator<Item = &Server> {
         std::iter::once(&self.monitor).chain(&self.nodes)
     }
