@@ -28,7 +28,9 @@ impl Account {
             .filter_map(entry)
             .find(|(name, uid, _)| if step_down { *name == "postgres" } else { *uid == me })
             .map(|(name, uid, gid)| Account { name: name.to_owned(), uid, gid, step_down })
-            .unwrap_or_else(|| panic!("no account for the servers in /etc/passwd; install PostgreSQL's package"))
+            .unwrap_or_else(|| {
+                panic!("no account for the servers in /etc/passwd; install PostgreSQL's package")
+            })
     }
 
     /// Whether the tests themselves run as root.

@@ -32,7 +32,9 @@ impl Subnet {
                 let subnet = Subnet { third, _lock: lock };
                 subnet.is_unused().then_some(subnet)
             })
-            .unwrap_or_else(|| panic!("every subnet of 127.20.0.0/16 is in use; are old test servers still running?"))
+            .unwrap_or_else(|| {
+                panic!("every subnet of 127.20.0.0/16 is in use; are old test servers still running?")
+            })
     }
 
     fn is_unused(&self) -> bool {

@@ -146,7 +146,11 @@ impl Cluster {
             Err(_) => {
                 process::kill_tree(pid);
                 let said = waiting.recv().expect("the thread sends").map(|output| text(&output));
-                panic!("no end within {} s: {command:?}; it said: {}", patient(CREATE).as_secs(), said.unwrap_or_default())
+                panic!(
+                    "no end within {} s: {command:?}; it said: {}",
+                    patient(CREATE).as_secs(),
+                    said.unwrap_or_default()
+                )
             }
         }
     }
@@ -206,7 +210,11 @@ impl Cluster {
         let secondaries = states.iter().filter(|node| settled(node, "secondary")).count();
         match primaries[..] {
             [primary] if secondaries + 1 == self.nodes.len() => Ok(self.named(&primary.name)),
-            _ => Err(states.iter().map(|n| format!("{} {}/{}", n.name, n.reported, n.assigned)).collect::<Vec<_>>().join(", ")),
+            _ => Err(states
+                .iter()
+                .map(|n| format!("{} {}/{}", n.name, n.reported, n.assigned))
+                .collect::<Vec<_>>()
+                .join(", ")),
         }
     }
 

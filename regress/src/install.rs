@@ -17,11 +17,9 @@ impl Install {
             programs: line_of(Command::new(&pg_config).arg("--bindir")).into(),
             libraries: line_of(Command::new(&pg_config).arg("--pkglibdir")).into(),
         };
-        for needed in [
-            install.program("pg_autoctl"),
-            install.library("pg_autoctl"),
-            install.library("pgautofailover"),
-        ] {
+        for needed in
+            [install.program("pg_autoctl"), install.library("pg_autoctl"), install.library("pgautofailover")]
+        {
             assert!(needed.exists(), "{} is not installed; run `make install` first", needed.display());
         }
         install
@@ -47,6 +45,9 @@ fn line_of(command: impl std::borrow::BorrowMut<Command>) -> String {
     let mut command = command;
     let command = command.borrow_mut();
     let output = command.output().unwrap_or_else(|error| panic!("running {command:?}: {error}"));
-    assert!(output.status.success(), "{command:?} failed; is PostgreSQL with its server headers installed? (make deps)");
+    assert!(
+        output.status.success(),
+        "{command:?} failed; is PostgreSQL with its server headers installed? (make deps)"
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

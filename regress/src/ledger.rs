@@ -59,7 +59,8 @@ impl Ledger {
     pub fn longest_pause(&self, from: Instant) -> Duration {
         let acknowledged = self.shared.acknowledged();
         // One writer may be noted a little before another that was faster.
-        let mut moments: Vec<Instant> = acknowledged.iter().map(|(_, at)| *at).filter(|at| *at >= from).collect();
+        let mut moments: Vec<Instant> =
+            acknowledged.iter().map(|(_, at)| *at).filter(|at| *at >= from).collect();
         drop(acknowledged);
         moments.push(from);
         moments.push(Instant::now());
@@ -73,7 +74,9 @@ impl Ledger {
         for writer in self.writers {
             writer.join().expect("a writer of the ledger panicked");
         }
-        let kept = primary.sql("SELECT id FROM ledger").unwrap_or_else(|error| panic!("reading the ledger: {error}"));
+        let kept = primary
+            .sql("SELECT id FROM ledger")
+            .unwrap_or_else(|error| panic!("reading the ledger: {error}"));
         let kept: HashSet<i64> = kept.lines().filter_map(|line| line.parse().ok()).collect();
         let acknowledged = self.shared.acknowledged();
         acknowledged.iter().map(|(id, _)| *id).filter(|id| !kept.contains(id)).collect()

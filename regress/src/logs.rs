@@ -27,7 +27,8 @@ pub fn check(server: &str, log: &str) {
 }
 
 fn is_alarming(line: &str) -> bool {
-    const ALWAYS: &[&str] = &["PANIC:", "panicked at", "was terminated by signal 11", "was terminated by signal 6"];
+    const ALWAYS: &[&str] =
+        &["PANIC:", "panicked at", "was terminated by signal 11", "was terminated by signal 6"];
     ALWAYS.iter().any(|text| line.contains(text))
         || line.contains("FATAL:") && !EXPECTED.iter().any(|text| line.contains(text))
 }

@@ -35,9 +35,11 @@ impl Oracles {
     /// Waits until rows are acknowledged that were not before.
     pub fn wait_for_writes(&self) {
         let before = self.ledger.acknowledged();
-        wait::until("the application's writes are acknowledged", FAILOVER, || match self.ledger.acknowledged() {
-            now if now > before + WRITERS => Ok(()),
-            now => Err(format!("{} new", now - before)),
+        wait::until("the application's writes are acknowledged", FAILOVER, || {
+            match self.ledger.acknowledged() {
+                now if now > before + WRITERS => Ok(()),
+                now => Err(format!("{} new", now - before)),
+            }
         });
     }
 
@@ -56,7 +58,12 @@ impl Oracles {
         let violations = self.witness.finish();
         let counts = Counts { acknowledged: self.ledger.acknowledged(), unknown: self.ledger.unknown() };
         let lost = self.ledger.finish(cluster.wait_settled());
-        assert!(lost.is_empty(), "{} of {} acknowledged rows are lost: {lost:?}", lost.len(), counts.acknowledged);
+        assert!(
+            lost.is_empty(),
+            "{} of {} acknowledged rows are lost: {lost:?}",
+            lost.len(),
+            counts.acknowledged
+        );
         assert!(violations.is_empty(), "two nodes took writes: {violations:?}");
         cluster.check_logs();
         counts

@@ -39,13 +39,25 @@ impl Server {
             process::wait_until_reaped(pid);
         }
         let output = self.pg_ctl(&["start", "-w", "-t", &patient(START).as_secs().to_string()]);
-        assert!(output.status.success(), "pg_ctl start of {}: {}\n{}", self.name, text(&output), self.log_tail());
+        assert!(
+            output.status.success(),
+            "pg_ctl start of {}: {}\n{}",
+            self.name,
+            text(&output),
+            self.log_tail()
+        );
     }
 
     /// `pg_ctl stop`.
     pub fn stop(&self) {
         let output = self.pg_ctl(&["stop", "-m", "fast", "-w"]);
-        assert!(output.status.success(), "pg_ctl stop of {}: {}\n{}", self.name, text(&output), self.log_tail());
+        assert!(
+            output.status.success(),
+            "pg_ctl stop of {}: {}\n{}",
+            self.name,
+            text(&output),
+            self.log_tail()
+        );
     }
 
     fn pg_ctl(&self, arguments: &[&str]) -> Output {

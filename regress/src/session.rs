@@ -64,19 +64,22 @@ impl Session {
     /// Runs statements as psql would; rows as text.
     pub fn rows(&self, sql: &str, limit: Duration) -> Result<Vec<Vec<Option<String>>>, SqlError> {
         let messages = within(&self.runtime, limit, async { Ok(self.client.simple_query(sql).await?) })?;
-        Ok(messages
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => {
-                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
-                }
-                _ => None,
-            })
-            .collect())
+        let mut rows = Vec::new();
+        for message in &messages {
+            if let SimpleQueryMessage::Row(row) = message {
+                rows.push((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect());
+            }
+        }
+        Ok(rows)
     }
 
     /// Runs one statement with parameters; the first column of its first row, if it returned one.
-    pub fn write(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)], limit: Duration) -> Result<Option<bool>, SqlError> {
+    pub fn write(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        limit: Duration,
+    ) -> Result<Option<bool>, SqlError> {
         within(&self.runtime, limit, async {
             let rows = self.client.query(sql, parameters).await?;
             Ok(rows.first().map(|row| row.get(0)))

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST: usize = 500;
-const NAMES_THAT_SAY_NOTHING: &[&str] = &["utils", "util", "helpers", "helper", "common", "types", "misc", "mod"];
+const NAMES_THAT_SAY_NOTHING: &[&str] =
+    &["utils", "util", "helpers", "helper", "common", "types", "misc", "mod"];
 
 fn files(extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -89,7 +90,8 @@ fn every_topic_of_sql_is_installed() {
     for part in ["monitor", "keeper"] {
         let directory = repository().join("sql").join(part);
         let order = read(&directory.join("order"));
-        let mut listed: Vec<&str> = order.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        let mut listed: Vec<&str> =
+            order.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
         listed.sort();
         let mut present: Vec<String> = fs::read_dir(&directory)
             .expect("reading sql/")

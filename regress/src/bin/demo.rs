@@ -21,7 +21,9 @@ fn main() -> ExitCode {
     let mut cluster = Cluster::empty("demo");
     create(&mut cluster);
     let oracles = Oracles::start(&cluster);
-    say("three writers insert a row every few milliseconds; another one asks each node all the time whether it takes writes");
+    say(
+        "three writers insert a row every few milliseconds; another one asks each node all the time whether it takes writes",
+    );
     std::thread::sleep(Duration::from_secs(2));
     let pause = kill_and_return(&cluster, &oracles);
 
@@ -69,7 +71,10 @@ fn kill_and_return(cluster: &Cluster, oracles: &Oracles) -> Duration {
     show_state(cluster);
     say(&format!("writes go on; they paused for {} ms", pause.as_millis()));
 
-    say(&format!("pg_ctl start -D {}: plain, nothing told, nothing repaired by hand", primary.pgdata.display()));
+    say(&format!(
+        "pg_ctl start -D {}: plain, nothing told, nothing repaired by hand",
+        primary.pgdata.display()
+    ));
     let restarted = Instant::now();
     primary.start();
     watch_states(cluster, restarted, "the old primary is a secondary", |_| cluster.settled_primary().is_ok());
@@ -88,8 +93,10 @@ fn watch_states(
     wait::until(what, REJOIN.max(FAILOVER), || {
         let seen = cluster.states().map_err(|error| error.to_string())?;
         if seen != last {
-            let line: Vec<String> =
-                seen.iter().map(|node| format!("{} {} -> {}", node.name, node.reported, node.assigned)).collect();
+            let line: Vec<String> = seen
+                .iter()
+                .map(|node| format!("{} {} -> {}", node.name, node.reported, node.assigned))
+                .collect();
             println!("    {:>6} ms  {}", since.elapsed().as_millis(), line.join("   "));
             last.clone_from(&seen);
         }
@@ -108,7 +115,8 @@ fn show_state(cluster: &Cluster) {
 fn look_around(cluster: &mut Cluster) {
     let directory = cluster.keep().clone();
     let (pgdata, account) = (cluster.monitor.pgdata.clone(), cluster.monitor.account.clone());
-    let run_as = if account.tests_run_as_root() { format!("runuser -u {} -- ", account.name) } else { String::new() };
+    let run_as =
+        if account.tests_run_as_root() { format!("runuser -u {} -- ", account.name) } else { String::new() };
     say("everything is left running; look around with");
     println!("    {run_as}pg_autoctl show state --pgdata {}", pgdata.display());
     println!("    {run_as}pg_autoctl show events --pgdata {}", pgdata.display());

@@ -5,7 +5,8 @@ use std::process::Command;
 
 fn json(cluster: &Cluster, arguments: &[&str]) -> Value {
     let text = cluster.cli(arguments);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("pg_autoctl {arguments:?} printed {text}: {error}"))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("pg_autoctl {arguments:?} printed {text}: {error}"))
 }
 
 fn rows(value: &Value) -> &[Value] {

@@ -28,6 +28,10 @@ fn writes_go_on_and_no_failover_follows() {
     sleep(WATCH);
     assert_eq!(cluster.wait_settled().name, primary.name, "no failover");
     primary.superuser("postgres", "CHECKPOINT").expect("checkpoint");
-    assert_eq!(primary.superuser("postgres", timeline).expect("asking for the timeline"), before, "no promotion");
+    assert_eq!(
+        primary.superuser("postgres", timeline).expect("asking for the timeline"),
+        before,
+        "no promotion"
+    );
     oracles.finish(&cluster);
 }

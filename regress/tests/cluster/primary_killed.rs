@@ -22,8 +22,14 @@ fn twenty_kills_lose_nothing() {
         assert_eq!(writer.name, standby.name, "the one that was promoted stays the writer");
         let pause = oracles.longest_pause(killed).as_millis();
         let whole = killed.elapsed().as_secs_f64();
-        tell(&format!("kill {run:2}: longest pause in writes {pause} ms; {} back as a secondary, {whole:.1} s in all", primary.name));
+        tell(&format!(
+            "kill {run:2}: longest pause in writes {pause} ms; {} back as a secondary, {whole:.1} s in all",
+            primary.name
+        ));
     }
     let counts = oracles.finish(&cluster);
-    tell(&format!("{RUNS} kills: {} rows acknowledged, 0 lost, {} unknown", counts.acknowledged, counts.unknown));
+    tell(&format!(
+        "{RUNS} kills: {} rows acknowledged, 0 lost, {} unknown",
+        counts.acknowledged, counts.unknown
+    ));
 }

@@ -37,7 +37,8 @@ fn what_cannot_be_rewound_is_copied_anew() {
 
 /// What a server without a replication slot would have recycled by now.
 fn remove_wal_before_checkpoint(server: &Server) {
-    let output = server.account.command(server.install.program("pg_controldata")).arg(&server.pgdata).output();
+    let output =
+        server.account.command(server.install.program("pg_controldata")).arg(&server.pgdata).output();
     let text = String::from_utf8_lossy(&output.expect("running pg_controldata").stdout).into_owned();
     let needed = text
         .lines()

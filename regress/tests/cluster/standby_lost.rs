@@ -15,7 +15,10 @@ fn the_primary_goes_on_alone() {
     standby.kill_tree();
     cluster.wait_state(primary, "wait_primary", FAILOVER);
     oracles.wait_for_writes();
-    tell(&format!("standby killed: longest pause in writes {} ms", oracles.longest_pause(killed).as_millis()));
+    tell(&format!(
+        "standby killed: longest pause in writes {} ms",
+        oracles.longest_pause(killed).as_millis()
+    ));
 
     standby.start();
     assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);

@@ -28,10 +28,16 @@ fn twenty_switchovers_in_place() {
         });
         oracles.wait_for_writes();
         let pause = oracles.longest_pause(asked).as_millis();
-        tell(&format!("switchover {run:2}: longest pause in writes {pause} ms, {:.1} s in all", asked.elapsed().as_secs_f64()));
+        tell(&format!(
+            "switchover {run:2}: longest pause in writes {pause} ms, {:.1} s in all",
+            asked.elapsed().as_secs_f64()
+        ));
         let now: Vec<u32> = cluster.nodes.iter().map(|node| node.postmaster()).collect();
         assert_eq!(now, postmasters, "a role changes within one life of the postmaster");
     }
     let counts = oracles.finish(&cluster);
-    tell(&format!("{RUNS} switchovers: {} rows acknowledged, 0 lost, {} unknown", counts.acknowledged, counts.unknown));
+    tell(&format!(
+        "{RUNS} switchovers: {} rows acknowledged, 0 lost, {} unknown",
+        counts.acknowledged, counts.unknown
+    ));
 }
