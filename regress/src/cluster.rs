@@ -74,6 +74,7 @@ impl Cluster {
 
     /// `pg_autoctl create monitor`.
     pub fn create_monitor(&mut self) {
+        self.install.check();
         let (pgdata, port) = (self.monitor.pgdata.clone(), self.monitor.port.to_string());
         let output = self.run(
             self.pg_autoctl()

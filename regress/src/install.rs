@@ -10,19 +10,21 @@ pub struct Install {
 }
 
 impl Install {
-    /// What `.ci/pg-config` names, checked for our own parts.
+    /// What `.ci/pg-config` names.
     pub fn find() -> Install {
-        let pg_config = line_of(Command::new(repository().join(".ci/pg-config")));
-        let install = Install {
+        let pg_config = line_of(&mut Command::new(repository().join(".ci/pg-config")));
+        Install {
             programs: line_of(Command::new(&pg_config).arg("--bindir")).into(),
             libraries: line_of(Command::new(&pg_config).arg("--pkglibdir")).into(),
-        };
-        for needed in
-            [install.program("pg_autoctl"), install.library("pg_autoctl"), install.library("pgautofailover")]
+        }
+    }
+
+    /// Panics when our own parts are not there.
+    pub fn check(&self) {
+        for needed in [self.program("pg_autoctl"), self.library("pg_autoctl"), self.library("pgautofailover")]
         {
             assert!(needed.exists(), "{} is not installed; run `make install` first", needed.display());
         }
-        install
     }
 
     /// A program of PostgreSQL's or ours.
@@ -41,9 +43,7 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn line_of(command: impl std::borrow::BorrowMut<Command>) -> String {
-    let mut command = command;
-    let command = command.borrow_mut();
+fn line_of(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("running {command:?}: {error}"));
     assert!(
         output.status.success(),
