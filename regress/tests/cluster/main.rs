@@ -1,4 +1,5 @@
 //! Situations on real servers, a file each.
+mod bad_input;
 mod first_start;
 mod monitor_away;
 mod primary_killed;
