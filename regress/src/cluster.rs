@@ -114,8 +114,8 @@ impl Cluster {
         let mut command = self.pg_autoctl();
         command.args(["create", "postgres", "--pgdata"]).arg(&node.pgdata);
         command.args(["--pgport", &node.port.to_string(), "--hostname", &node.host, "--listen", &node.host]);
-        command.args(["--name", &node.name, "--monitor", &self.monitor_uri()]);
-        command.env("PGPASSWORD", MONITOR_PASSWORD);
+        command.args(["--name", &node.name]);
+        command.env("PG_AUTOCTL_MONITOR", self.monitor_uri()).env("PGPASSWORD", MONITOR_PASSWORD);
         command
     }
 
