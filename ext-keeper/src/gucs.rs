@@ -1,0 +1,172 @@
+//! The settings `pg_autoctl.*`.
+use crate::pg;
+use node_files::StateDir;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::ffi::{CStr, CString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+type Text = GucSetting<Option<CString>>;
+
+/// Where the monitor is. Without a password: settings can be read by everybody, secrets have a file of their own.
+static MONITOR: Text = Text::new(None);
+static FORMATION: Text = Text::new(Some(c"default"));
+static GROUP: GucSetting<i32> = GucSetting::<i32>::new(0);
+static NAME: Text = Text::new(Some(c""));
+/// The name or address that the other nodes and the clients reach this server by; it cannot be guessed reliably.
+static HOSTNAME: Text = Text::new(Some(c""));
+/// Empty means "beside PGDATA", which is only known when the server runs.
+static STATE_DIR: Text = Text::new(Some(c""));
+/// Empty means "beside the postgres program".
+static HELPER: Text = Text::new(Some(c""));
+/// Empty means the operating system's user, which initdb makes the first superuser.
+static LOCAL_USER: Text = Text::new(Some(c""));
+static HEARTBEAT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
+/// Off, because a node that cannot ask anybody may have been replaced meanwhile (law 5).
+static START_WITHOUT_MONITOR: GucSetting<bool> = GucSetting::<bool>::new(false);
+/// Only there so that `config get pg_autoctl.role` answers, as in pg_auto_failover.
+static ROLE: Text = Text::new(Some(c"keeper"));
+
+/// Defines the settings. While libraries are preloaded only: some cannot change later.
+pub fn init() {
+    by_reload(
+        c"pg_autoctl.monitor",
+        c"Connection string of the monitor, without a password.",
+        c"A URI or keywords as libpq reads them. Empty: the keeper waits.",
+        &MONITOR,
+    );
+    by_restart(c"pg_autoctl.formation", c"Formation of this node.", c"", &FORMATION);
+    GucRegistry::define_int_guc(
+        c"pg_autoctl.group",
+        c"Group of this node in its formation.",
+        c"",
+        &GROUP,
+        0,
+        i32::MAX,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
+    by_reload(c"pg_autoctl.name", c"Name of this node on the monitor.", c"", &NAME);
+    by_reload(
+        c"pg_autoctl.hostname",
+        c"Name or address by which other nodes and clients reach this server.",
+        c"",
+        &HOSTNAME,
+    );
+    by_restart(
+        c"pg_autoctl.state_dir",
+        c"Directory of the node's own files.",
+        c"Empty: beside PGDATA, with \".autoctl\" added to its name. Never inside PGDATA.",
+        &STATE_DIR,
+    );
+    by_restart(
+        c"pg_autoctl.helper",
+        c"The pg_autoctl program, which runs between two lives of the server.",
+        c"Empty: beside the postgres program.",
+        &HELPER,
+    );
+    by_reload(
+        c"pg_autoctl.local_user",
+        c"Superuser that the keeper connects as through the Unix socket.",
+        c"Empty: the operating system's user of the server.",
+        &LOCAL_USER,
+    );
+    GucRegistry::define_int_guc(
+        c"pg_autoctl.heartbeat_period",
+        c"How often the keeper reports when nothing changes.",
+        c"",
+        &HEARTBEAT_PERIOD,
+        50,
+        60_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_bool_guc(
+        c"pg_autoctl.start_without_monitor",
+        c"Lets a node that wrote without a lease before start writing again while the monitor cannot be reached.",
+        c"If another node was made the writer meanwhile, both write.",
+        &START_WITHOUT_MONITOR,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"pg_autoctl.role",
+        c"What pg_autoctl does on this server.",
+        c"",
+        &ROLE,
+        GucContext::Internal,
+        GucFlags::default(),
+    );
+    pg::reserve_setting_prefix();
+}
+
+fn by_reload(name: &'static CStr, what: &'static CStr, more: &'static CStr, setting: &'static Text) {
+    GucRegistry::define_string_guc(name, what, more, setting, GucContext::Sighup, GucFlags::default());
+}
+
+fn by_restart(name: &'static CStr, what: &'static CStr, more: &'static CStr, setting: &'static Text) {
+    GucRegistry::define_string_guc(name, what, more, setting, GucContext::Postmaster, GucFlags::default());
+}
+
+/// The value, when it is not empty.
+fn text(setting: &'static Text) -> Option<String> {
+    let value = setting.get()?.to_string_lossy().into_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+/// The monitor's connection string, without a password; nothing when no monitor is set.
+pub fn monitor() -> Option<String> {
+    text(&MONITOR)
+}
+
+/// The formation.
+pub fn formation() -> String {
+    text(&FORMATION).unwrap_or_else(|| "default".to_owned())
+}
+
+/// The group.
+pub fn group() -> i32 {
+    GROUP.get()
+}
+
+/// The node's name; nothing when the monitor is to give one.
+pub fn name() -> Option<String> {
+    text(&NAME)
+}
+
+/// What others reach this server by.
+pub fn hostname() -> Option<String> {
+    text(&HOSTNAME)
+}
+
+/// Where the node's own files are.
+pub fn state_dir() -> PathBuf {
+    match text(&STATE_DIR) {
+        // Relative paths are PGDATA's, as with PostgreSQL's own settings.
+        Some(path) => pg::data_dir().join(path),
+        None => StateDir::beside(&pg::data_dir()).path().to_owned(),
+    }
+}
+
+/// The pg_autoctl program.
+pub fn helper() -> PathBuf {
+    match text(&HELPER) {
+        Some(path) => PathBuf::from(path),
+        None => pg::executable().with_file_name("pg_autoctl"),
+    }
+}
+
+/// Whom the keeper connects as.
+pub fn local_user() -> String {
+    text(&LOCAL_USER).unwrap_or_else(pg::os_user)
+}
+
+/// The pause between two reports.
+pub fn heartbeat_period() -> Duration {
+    Duration::from_millis(u64::try_from(HEARTBEAT_PERIOD.get()).unwrap_or(1000))
+}
+
+/// Writing may begin without the monitor's word, when the durable state is unleased.
+pub fn start_without_monitor() -> bool {
+    START_WITHOUT_MONITOR.get()
+}

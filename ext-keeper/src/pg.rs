@@ -1,0 +1,14 @@
+//! The only unsafe code of this library: PostgreSQL's C interface as safe functions.
+//!
+//! Nothing here decides anything. Everything is to be called on the main thread of a server process.
+#![allow(unsafe_code)]
+
+pub mod commit;
+pub mod postmaster;
+pub mod process;
+pub mod receiver;
+pub mod shmem;
+pub mod wal;
+
+pub use process::*;
+pub use wal::*;

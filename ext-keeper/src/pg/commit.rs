@@ -1,0 +1,81 @@
+//! The last moment before a commit record is written.
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::prelude::*;
+use std::ffi::{c_char, c_void};
+use std::sync::OnceLock;
+
+static CHECK: OnceLock<fn()> = OnceLock::new();
+static PREVIOUS_UTILITY: OnceLock<pg_sys::ProcessUtility_hook_type> = OnceLock::new();
+
+/// Has `check` called in every backend before a transaction with an id commits or is prepared, and before a prepared one
+/// is committed. It may raise an ERROR.
+pub fn check_before_commit(check: fn()) {
+    if CHECK.set(check).is_err() {
+        return;
+    }
+    // SAFETY: called once, in the postmaster; its children inherit the callback and the hook.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(on_transaction_event), std::ptr::null_mut());
+        let _ = PREVIOUS_UTILITY.set(pg_sys::ProcessUtility_hook);
+        pg_sys::ProcessUtility_hook = Some(on_utility);
+    }
+}
+
+fn check() {
+    if let Some(check) = CHECK.get() {
+        check();
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_transaction_event(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
+    // A parallel worker has no id of its own to commit; its leader is asked.
+    let about_to_commit = event == pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT
+        || event == pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE;
+    // SAFETY: inside a transaction. Without an id there is nothing to commit.
+    if about_to_commit && unsafe { pg_sys::GetTopTransactionIdIfAny() } != pg_sys::InvalidTransactionId {
+        check();
+    }
+    // "One writer, nothing lost" raises synchronous_commit here, and looks at XACT_EVENT_COMMIT and XACT_EVENT_PREPARE for
+    // waits that ended without enough members.
+}
+
+#[pg_guard]
+#[expect(clippy::too_many_arguments, reason = "PostgreSQL's signature")]
+unsafe extern "C-unwind" fn on_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    query: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    destination: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: the arguments are PostgreSQL's and go on as they came; the tag is looked at before the cast.
+    unsafe {
+        let node = (*statement).utilityStmt;
+        if (*node).type_ == pg_sys::NodeTag::T_TransactionStmt
+            && (*node.cast::<pg_sys::TransactionStmt>()).kind
+                == pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED
+        {
+            check();
+        }
+        match PREVIOUS_UTILITY.get().copied().flatten() {
+            Some(previous) => pg_guard_ffi_boundary(|| {
+                previous(statement, query, read_only_tree, context, parameters, environment, destination, completion);
+            }),
+            None => pg_sys::standard_ProcessUtility(
+                statement,
+                query,
+                read_only_tree,
+                context,
+                parameters,
+                environment,
+                destination,
+                completion,
+            ),
+        }
+    }
+}

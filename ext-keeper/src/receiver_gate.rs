@@ -1,0 +1,83 @@
+//! What a pledge is made of: after it the receiver connects to nobody but the upstream that the present term names, and
+//! acknowledges nothing to anybody else.
+use crate::pg;
+use crate::shared::{gate, receiver};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// In the receiver's process: the number of the permission under which it is connected.
+static CONNECTED_UNDER: AtomicU64 = AtomicU64::new(0);
+
+/// In the postmaster; the receiver inherits it.
+pub fn install() {
+    pg::receiver::install(pg::receiver::Gate {
+        may_connect,
+        may_stream,
+        may_reply,
+        started: receiver::started,
+        ended: receiver::ended,
+    });
+}
+
+fn may_connect(conninfo: &str) -> Result<(), String> {
+    if gate::is_open_to_anybody() {
+        CONNECTED_UNDER.store(gate::number(), Relaxed);
+        return Ok(());
+    }
+    if !gate::is_open() {
+        return Err("pg_autoctl: this node follows nobody until the monitor names an upstream".to_owned());
+    }
+    let (host, port) = upstream_of(conninfo)
+        .ok_or("pg_autoctl: primary_conninfo names no single host and port; the keeper will write it anew")?;
+    let number = gate::permission_for(&host, port)
+        .ok_or_else(|| format!("pg_autoctl: {host}:{port} is not the upstream that the monitor named"))?;
+    CONNECTED_UNDER.store(number, Relaxed);
+    Ok(())
+}
+
+/// The permission it connected under is the present one.
+fn may_reply() -> bool {
+    gate::is_open() && CONNECTED_UNDER.load(Relaxed) == gate::number()
+}
+
+fn may_stream() -> Result<(), String> {
+    if may_reply() {
+        return Ok(());
+    }
+    Err("pg_autoctl: this node was cut off from its upstream".to_owned())
+}
+
+/// Host and port in a connection string of keywords. Nothing when it leaves a choice: several hosts, an address beside the
+/// name, a service, a URI. The keeper writes none of those.
+fn upstream_of(conninfo: &str) -> Option<(String, u16)> {
+    let (mut host, mut port) = (None, Some(5432));
+    let mut rest = conninfo.trim_start();
+    while !rest.is_empty() {
+        let (keyword, after) = rest.split_once('=')?;
+        let (value, after) = value(after.trim_start())?;
+        match keyword.trim_end() {
+            "host" => host = Some(value),
+            "port" => port = value.parse().ok(),
+            "hostaddr" | "service" => return None,
+            _ => {}
+        }
+        rest = after.trim_start();
+    }
+    let host = host.filter(|host| !host.is_empty() && !host.contains(','))?;
+    Some((host, port?))
+}
+
+/// A value, bare or in single quotes, with backslashes before what is meant literally; and what follows it.
+fn value(text: &str) -> Option<(String, &str)> {
+    let quoted = text.starts_with('\'');
+    let mut value = String::new();
+    let mut letters = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' => value.push(letters.next()?.1),
+            '\'' if quoted => return Some((value, &text[at + 1..])),
+            letter if !quoted && letter.is_whitespace() => return Some((value, &text[at..])),
+            letter => value.push(letter),
+        }
+    }
+    (!quoted).then_some((value, ""))
+}

@@ -1,0 +1,325 @@
+//! Everything in shared memory, for backends, the receiver and the worker alike.
+//!
+//! It begins anew with each life of the server and in each crash cycle, always in its most forbidding form: the fence
+//! up, the receiver's gate closed.
+use crate::pg::shmem::BOARD;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
+
+/// What must be read without a lock.
+#[derive(Default)]
+pub struct Board {
+    /// Until when commits are allowed: 0 never, MAX always, else nanoseconds of CLOCK_BOOTTIME.
+    fence: AtomicU64,
+    /// The number of the receiver's present permission. 0: it has none.
+    gate: AtomicU64,
+    /// How many permissions were given.
+    gates: AtomicU64,
+    /// The receiver that streams now; 0: none does.
+    receiver: AtomicI32,
+    /// A receiver has streamed in this life.
+    streamed: AtomicBool,
+    enrolled: AtomicBool,
+    boot: AtomicU64,
+}
+
+fn board() -> &'static Board {
+    BOARD.get()
+}
+
+pub use gate::Target;
+pub use view::View;
+
+/// Nanoseconds that do not stop while the machine sleeps.
+pub mod clock {
+    /// Now.
+    pub fn boottime_ns() -> u64 {
+        crate::pg::boottime_ns()
+    }
+}
+
+/// The commit fence (law 3).
+pub mod fence {
+    use super::{board, clock};
+    use std::sync::atomic::Ordering::SeqCst;
+
+    const LAPSED: u64 = 0;
+    const UNLEASED: u64 = u64::MAX;
+
+    /// What the fence says.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Fence {
+        /// It holds no lease.
+        Lapsed,
+        /// A lease until then, which may have passed.
+        LeasedUntil(u64),
+        /// Commits need no lease.
+        Unleased,
+    }
+
+    /// Nothing commits from now on.
+    pub fn lapse() {
+        board().fence.store(LAPSED, SeqCst);
+    }
+
+    /// Commits need no lease from now on. Only in a state that is durably unleased.
+    pub fn open_unleased() {
+        board().fence.store(UNLEASED, SeqCst);
+    }
+
+    /// Lets a lease run until then. It never gets shorter, and means nothing to a node that needs none.
+    pub fn extend_lease(until_boottime_ns: u64) {
+        // UNLEASED is the greatest number, so the maximum keeps it.
+        board().fence.fetch_max(until_boottime_ns.min(UNLEASED - 1), SeqCst);
+    }
+
+    /// Commits need a lease from now on, and there is none yet. A running lease is left alone.
+    pub fn end_unleased() {
+        // A failed exchange means that it was not unleased.
+        let _ = board().fence.compare_exchange(UNLEASED, LAPSED, SeqCst, SeqCst);
+    }
+
+    /// As it is now.
+    pub fn state() -> Fence {
+        match board().fence.load(SeqCst) {
+            LAPSED => Fence::Lapsed,
+            UNLEASED => Fence::Unleased,
+            until => Fence::LeasedUntil(until),
+        }
+    }
+
+    /// Nothing commits now.
+    pub fn is_up() -> bool {
+        match state() {
+            Fence::Lapsed => true,
+            Fence::LeasedUntil(until) => clock::boottime_ns() >= until,
+            Fence::Unleased => false,
+        }
+    }
+}
+
+/// The receiver's gate: closed after a pledge, open to one upstream.
+pub mod gate {
+    use super::board;
+    use crate::pg::shmem::TARGET;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    const CLOSED: u64 = 0;
+    /// A server that is not enrolled may follow whom it likes.
+    const ANYBODY: u64 = u64::MAX;
+    const HOST: usize = 256;
+
+    /// Whom the receiver may connect to.
+    #[derive(Clone, Copy)]
+    pub struct Target {
+        host: [u8; HOST],
+        length: usize,
+        port: u16,
+    }
+
+    impl Default for Target {
+        fn default() -> Target {
+            Target { host: [0; HOST], length: 0, port: 0 }
+        }
+    }
+
+    impl Target {
+        fn of(host: &str, port: u16) -> Option<Target> {
+            let mut target = Target { length: host.len(), port, ..Target::default() };
+            target.host.get_mut(..host.len())?.copy_from_slice(host.as_bytes());
+            Some(target)
+        }
+
+        fn is(&self, host: &str, port: u16) -> bool {
+            self.port == port && &self.host[..self.length] == host.as_bytes()
+        }
+    }
+
+    /// No receiver connects from now on, and what one says to its upstream is not sent.
+    pub fn close() {
+        board().gate.store(CLOSED, SeqCst);
+    }
+
+    /// A receiver may connect to that upstream, and to no other. One that is connected to another stays mute.
+    pub fn open(host: &str, port: u16) {
+        let mut target = TARGET.exclusive();
+        if is_open() && target.is(host, port) {
+            return;
+        }
+        // A host name is shorter than that in any network; what does not fit is not let through.
+        match Target::of(host, port) {
+            Some(new) => {
+                *target = new;
+                board().gate.store(board().gates.fetch_add(1, SeqCst) + 1, SeqCst);
+            }
+            None => close(),
+        }
+    }
+
+    /// Everybody may be followed: the server is not enrolled.
+    pub(crate) fn open_to_anybody() {
+        board().gate.store(ANYBODY, SeqCst);
+    }
+
+    /// A receiver may connect to somebody.
+    pub fn is_open() -> bool {
+        number() != CLOSED
+    }
+
+    /// The number of the present permission: a connection that was made under another one is not covered by it.
+    pub(crate) fn number() -> u64 {
+        board().gate.load(SeqCst)
+    }
+
+    /// The number of the permission to connect there, if there is one.
+    pub(crate) fn permission_for(host: &str, port: u16) -> Option<u64> {
+        let target = TARGET.share();
+        let number = number();
+        (number == ANYBODY || (number != CLOSED && target.is(host, port))).then_some(number)
+    }
+
+    /// Anybody may be followed.
+    pub(crate) fn is_open_to_anybody() -> bool {
+        number() == ANYBODY
+    }
+}
+
+/// The WAL receiver.
+pub mod receiver {
+    use super::{board, wake};
+    use fsm::units::{Lsn, Timeline};
+    use std::sync::atomic::Ordering::SeqCst;
+
+    /// It streams now.
+    pub fn is_streaming() -> bool {
+        board().receiver.load(SeqCst) != 0
+    }
+
+    /// It has streamed in this life of the server.
+    pub fn streamed_in_this_life() -> bool {
+        board().streamed.load(SeqCst)
+    }
+
+    /// Up to where it has flushed; nothing when none was wanted in this life. Without [`streamed_in_this_life`] this is
+    /// only where one was to begin.
+    pub fn flushed_upto() -> Option<(Lsn, Timeline)> {
+        crate::pg::received_lsn_and_timeline()
+    }
+
+    pub(crate) fn started() {
+        board().receiver.store(std::process::id() as i32, SeqCst);
+        board().streamed.store(true, SeqCst);
+        wake::ring();
+    }
+
+    pub(crate) fn ended() {
+        if board().receiver.swap(0, SeqCst) != 0 {
+            wake::ring();
+        }
+    }
+}
+
+/// What the boot guard found.
+pub mod enrolled {
+    use super::board;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    /// This server is a node: it has a state beside PGDATA or an identity in it.
+    pub fn is() -> bool {
+        board().enrolled.load(SeqCst)
+    }
+
+    /// The number of this life; 0 when it could not be counted.
+    pub fn boot() -> u64 {
+        board().boot.load(SeqCst)
+    }
+
+    pub(crate) fn set(boot: u64) {
+        board().boot.store(boot, SeqCst);
+        board().enrolled.store(true, SeqCst);
+    }
+}
+
+/// What the keeper shows to people.
+pub mod view {
+    use crate::pg::shmem::VIEW;
+    use fsm::state::State;
+    use fsm::units::{NodeId, Term};
+
+    const ERROR: usize = 256;
+
+    /// The row of `autoctl.state`.
+    #[derive(Clone, Copy)]
+    pub struct View {
+        /// Its id; 0: not enrolled, or the keeper has not run yet.
+        pub node: NodeId,
+        /// The state it has reached.
+        pub state: State,
+        /// The state it was assigned.
+        pub goal: State,
+        /// The highest term it has heard of.
+        pub term: Term,
+        /// When the monitor answered last, on CLOCK_BOOTTIME; 0: not in this life.
+        pub last_contact_ns: u64,
+        /// What went wrong last, UTF-8, padded with zeros.
+        pub last_error: [u8; ERROR],
+    }
+
+    impl Default for View {
+        fn default() -> View {
+            let (node, state, goal, term) = (NodeId(0), State::Unknown, State::Unknown, Term(0));
+            View { node, state, goal, term, last_contact_ns: 0, last_error: [0; ERROR] }
+        }
+    }
+
+    impl View {
+        /// The same with that error, or with none.
+        pub fn with_error(mut self, error: Option<&str>) -> View {
+            let text = error.unwrap_or_default().replace('\0', " ");
+            let end = text.floor_char_boundary(ERROR);
+            self.last_error = [0; ERROR];
+            self.last_error[..end].copy_from_slice(&text.as_bytes()[..end]);
+            self
+        }
+
+        /// The error as text.
+        pub fn error(&self) -> Option<String> {
+            let text = String::from_utf8_lossy(&self.last_error);
+            let text = text.trim_end_matches('\0');
+            (!text.is_empty()).then(|| text.to_owned())
+        }
+    }
+
+    /// Shows it.
+    pub fn publish(view: &View) {
+        *VIEW.exclusive() = *view;
+    }
+
+    /// What is shown.
+    pub fn read() -> View {
+        *VIEW.share()
+    }
+}
+
+/// The keeper's bell: an event counter made in the postmaster and inherited by every process.
+pub mod wake {
+    use std::os::fd::RawFd;
+    use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+    static FD: AtomicI32 = AtomicI32::new(-1);
+
+    /// Makes it. In the postmaster, before any child.
+    pub(crate) fn make() -> std::io::Result<()> {
+        FD.store(crate::pg::event_fd()?, Relaxed);
+        Ok(())
+    }
+
+    /// What the worker waits on.
+    pub fn fd() -> RawFd {
+        FD.load(Relaxed)
+    }
+
+    /// Wakes the worker.
+    pub fn ring() {
+        crate::pg::ring(fd());
+    }
+}
