@@ -1,0 +1,88 @@
+//! The one executor: each action of the keeper's table, done by one function. All may be done twice.
+mod accounts;
+mod checkpoint;
+mod fence;
+mod follow;
+pub mod hba;
+mod pledge;
+mod promote;
+mod rejoin;
+mod restart;
+mod rule;
+mod settings;
+mod slots;
+pub mod wal_end;
+
+pub use checkpoint::Checkpointer;
+pub use restart::as_writer as become_writer;
+pub use rule::Covering;
+pub use settings::Settings;
+pub use slots::SlotsMade;
+
+use crate::session::SqlError;
+use crate::tick::Keeper;
+use fsm::keeper::Action;
+use fsm::message::Assignment;
+use std::fmt;
+
+/// How far an action came.
+#[derive(Debug)]
+pub enum Outcome {
+    /// What it is for is so.
+    Done,
+    /// Not yet; what it waits for. It is looked at again in a few milliseconds.
+    Soon(String),
+    /// Not yet; what it waits for. The next tick looks again.
+    Later(String),
+    /// The server is going down for a restart in place: nothing more to do in this life.
+    Restarting,
+}
+
+/// What went wrong, in a sentence.
+#[derive(Debug)]
+pub struct Trouble(pub String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SqlError> for Trouble {
+    fn from(error: SqlError) -> Trouble {
+        Trouble(format!("the own server refused a command of the keeper: {error}"))
+    }
+}
+
+impl From<node_files::Error> for Trouble {
+    fn from(error: node_files::Error) -> Trouble {
+        Trouble(error.to_string())
+    }
+}
+
+/// Wraps what the operating system said about a file.
+pub fn io_trouble(doing: &str, error: std::io::Error) -> Trouble {
+    Trouble(format!("could not {doing}: {error}"))
+}
+
+/// Does one action.
+pub async fn run(action: Action, keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    match action {
+        Action::RaiseFence => fence::raise_action(keeper),
+        Action::SayGoodbye => keeper.say_goodbye().await,
+        Action::RestartAsStandby => restart::as_standby(keeper).await,
+        Action::BecomeWriter => restart::as_writer(keeper).await,
+        Action::EnsureAccounts => accounts::ensure(keeper).await,
+        Action::EnsureSlots => slots::ensure_for_peers(keeper, &told.peers).await,
+        Action::ApplyRule => rule::apply(keeper, told).await,
+        Action::EnterUnleased => fence::enter_unleased(keeper, told),
+        Action::EnterLeased => fence::enter_leased(keeper, told),
+        Action::Pledge => pledge::pledge(keeper, told).await,
+        Action::Promote => promote::promote(keeper, told).await,
+        Action::Checkpoint => checkpoint::ask(keeper),
+        Action::Rejoin => rejoin::rejoin(keeper, told).await,
+        Action::FetchMissing => rejoin::fetch_missing(keeper, told).await,
+        Action::CutOff => follow::cut_off(keeper).await,
+        Action::LeaveGroup => fence::leave_group(keeper),
+    }
+}

@@ -1,0 +1,46 @@
+//! A checkpoint on the present timeline, made while the ticks go on: it may take as long as it takes.
+use super::{Outcome, Trouble};
+use crate::local;
+use crate::tick::Keeper;
+use std::cell::Cell;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Longer than any checkpoint that is asked for explicitly.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// The one place where checkpoints are asked for. Polled beside the ticks.
+#[derive(Default)]
+pub struct Checkpointer {
+    wanted: Notify,
+    busy: Cell<bool>,
+}
+
+impl Checkpointer {
+    /// Serves requests for as long as it is polled; rings `done` after each.
+    pub async fn serve(&self, done: &Notify) {
+        loop {
+            self.wanted.notified().await;
+            if let Err(error) = make().await {
+                crate::pg::log(&format!("could not make a checkpoint, it will be tried again: {error}"));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            self.busy.set(false);
+            done.notify_one();
+        }
+    }
+}
+
+async fn make() -> Result<(), crate::session::SqlError> {
+    let mut session = local::open().await?;
+    session.ask(LIMIT, async |client| client.batch_execute("CHECKPOINT").await).await
+}
+
+/// Asks for one unless the last one was made on this timeline already.
+pub fn ask(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
+    let needed = keeper.facts.checkpoint_timeline != keeper.facts.timeline;
+    if needed && !keeper.checkpointer.busy.replace(true) {
+        keeper.checkpointer.wanted.notify_one();
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,72 @@
+//! Opening and raising the commit fence, with the durable word that goes before or after (laws 3 and 4).
+use super::{Outcome, Trouble};
+use crate::memory::Memory;
+use crate::shared::{fence, gate};
+use crate::tick::Keeper;
+use fsm::message::Assignment;
+use fsm::state::State;
+
+/// Nothing commits here from now on; then an unleased state is left durably.
+pub fn raise(keeper: &mut Keeper) -> Result<(), Trouble> {
+    keeper.lease.hold(None);
+    fence::end_unleased();
+    fence::lapse();
+    keeper.memory.keep(|state| state.unleased = false)
+}
+
+pub fn raise_action(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
+    raise(keeper).map(|()| Outcome::Done)
+}
+
+/// Commits without a lease, by the monitor's word.
+pub fn enter_unleased(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    if keeper.facts.stopping {
+        return Ok(Outcome::Later("the server is shutting down".to_owned()));
+    }
+    keeper.lease.hold(None);
+    keeper.memory.keep(|state| state.unleased = true)?;
+    recorded(&mut keeper.memory, told)?;
+    fence::open_unleased();
+    Ok(Outcome::Done)
+}
+
+/// Commits while a lease runs. The unleased state is left on the disk before anything else.
+pub fn enter_leased(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    if keeper.facts.stopping {
+        return Ok(Outcome::Later("the server is shutting down".to_owned()));
+    }
+    keeper.memory.keep(|state| state.unleased = false)?;
+    recorded(&mut keeper.memory, told)?;
+    let was_unleased = matches!(fence::state(), fence::Fence::Unleased);
+    fence::end_unleased();
+    match keeper.granted_until {
+        Some(until) => fence::extend_lease(until),
+        None if was_unleased || keeper.memory.role != State::Primary => {
+            return Ok(Outcome::Soon("the monitor has not granted a lease yet".to_owned()));
+        }
+        // A writer whose lease is kept alive by its members, or ran out.
+        None => {}
+    }
+    keeper.lease.hold(Some(&keeper.memory.rule));
+    Ok(Outcome::Done)
+}
+
+/// The monitor has recorded this node as the writer: its WAL is the history of that reign.
+fn recorded(memory: &mut Memory, told: &Assignment) -> Result<(), Trouble> {
+    memory.keep(|state| {
+        match state.promotion {
+            Some(promotion) => state.history = promotion.term,
+            // The first writer of a group was not elected.
+            None if state.history.0 == 0 => state.history = told.term,
+            None => {}
+        }
+        state.upstream = None;
+    })
+}
+
+/// The node was removed from its group: it neither writes nor acknowledges for anybody.
+pub fn leave_group(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
+    raise(keeper)?;
+    gate::close();
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,75 @@
+//! Following an upstream, and no longer following one.
+use super::settings::Key;
+use super::{Outcome, Trouble, io_trouble};
+use crate::shared::{gate, receiver};
+use crate::tick::Keeper;
+use crate::{pg, pg_worker};
+use fsm::message::Upstream;
+use fsm::rule::standby_name;
+use node_files::secrets::REPLICATION_ROLE;
+
+/// Streams from the upstream, whose history the own WAL is part of: the caller has made sure.
+pub async fn follow(keeper: &mut Keeper, upstream: &Upstream) -> Result<Outcome, Trouble> {
+    keeper.memory.keep(|state| {
+        state.upstream = Some(upstream.clone());
+        state.history = upstream.term;
+        state.promotion = None;
+    })?;
+    let (permission, streams) = (gate::number(), receiver::is_streaming());
+    // Open before the reload, or the receiver's first attempt is refused and the next one comes an interval later.
+    gate::open(&upstream.peer.host, upstream.peer.port);
+    let me = standby_name(keeper.memory.node);
+    let wanted = [
+        (Key::PrimaryConninfo, Some(conninfo(keeper, upstream, &me))),
+        (Key::PrimarySlotName, Some(me.clone())),
+        (Key::WalReceiverTimeout, Some("5s".to_owned())),
+        (Key::WalRetrieveRetryInterval, Some("500ms".to_owned())),
+    ];
+    let changed = keeper.settings.make(&mut keeper.local, &wanted).await?;
+    if gate::number() != permission {
+        if streams {
+            // It connected under another permission and stays mute: a new one is needed, even to the same upstream.
+            end_receiver(keeper).await?;
+        } else if !changed {
+            // Wakes the startup process from its pause between two attempts.
+            pg::signal_postmaster(libc::SIGHUP).map_err(|error| io_trouble("wake the replay", error))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+async fn end_receiver(keeper: &mut Keeper) -> Result<(), Trouble> {
+    let row =
+        keeper.local.ask(async |client| client.query_opt("SELECT pid FROM pg_stat_wal_receiver", &[]).await).await?;
+    if let Some(row) = row {
+        pg_worker::end_receiver(row.get(0));
+    }
+    Ok(())
+}
+
+/// The receiver stays cut off: at once by the gate, and at leisure by its settings.
+pub async fn cut_off(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
+    gate::close();
+    if keeper.facts.in_recovery {
+        keeper.settings.make(&mut keeper.local, &[(Key::PrimaryConninfo, Some(String::new()))]).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn conninfo(keeper: &Keeper, upstream: &Upstream, me: &str) -> String {
+    let passfile = keeper.memory.dir().passfile();
+    let parts = [
+        ("host", upstream.peer.host.as_str()),
+        ("port", &upstream.peer.port.to_string()),
+        ("user", REPLICATION_ROLE),
+        ("application_name", me),
+        ("passfile", &passfile.to_string_lossy()),
+        ("connect_timeout", "3"),
+        ("keepalives_idle", "1"),
+        ("keepalives_interval", "1"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "3000"),
+    ];
+    let quoted = parts.map(|(key, value)| format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
+    quoted.join(" ")
+}

@@ -1,0 +1,29 @@
+//! The pledge: no acknowledgement for an older term leaves this node any more (law 6, design section 7).
+use super::{Outcome, Trouble, follow};
+use crate::shared::gate;
+use crate::tick::Keeper;
+use fsm::message::Assignment;
+use fsm::state::State;
+
+/// In this order: the pledge on the disk, the gate closed, then the end of WAL.
+pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    if !keeper.facts.in_recovery {
+        return Err(Trouble("a server out of recovery cannot pledge".to_owned()));
+    }
+    if keeper.memory.pledge < told.term {
+        keeper.pledged_end = None;
+        keeper.memory.keep(|state| state.pledge = told.term)?;
+    }
+    gate::close();
+    if keeper.pledged_end.is_none() {
+        keeper.pledged_end = keeper.wal_end.find(&mut keeper.local).await?;
+        if keeper.pledged_end.is_none() {
+            return Ok(Outcome::Soon("the replay has not read all local WAL yet, so its end is not known".to_owned()));
+        }
+    }
+    // Told first, tidied up afterwards: an election waits for this report.
+    if keeper.memory.role == State::ReportLsn {
+        follow::cut_off(keeper).await?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,73 @@
+//! Becoming a follower again: as it is, after a rewind, or as a new copy.
+use super::{Outcome, Trouble, follow, restart, slots};
+use crate::pg;
+use crate::shared::{gate, receiver};
+use crate::tick::Keeper;
+use fsm::keeper::Method;
+use fsm::message::{Assignment, Upstream};
+use fsm::rule::standby_name;
+use node_files::{Copy, Phase, phase};
+
+/// Follows the assigned upstream, by the gentlest way that its history allows.
+pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    let Some(upstream) = &told.upstream else {
+        return Ok(Outcome::Later("the monitor has not named the node to follow yet".to_owned()));
+    };
+    if follows_already(keeper, upstream) {
+        return follow::follow(keeper, upstream).await;
+    }
+    let end = keeper.wal_end.find(&mut keeper.local).await?;
+    let copy = match fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) {
+        Method::Follow => {
+            pg::log(&format!("following node {} in term {}", upstream.peer.node, upstream.term));
+            slots::drop_all(keeper).await?;
+            return follow::follow(keeper, upstream).await;
+        }
+        Method::Wait if end.is_none() => {
+            return Ok(Outcome::Soon("the replay has not read all local WAL yet, so its end is not known".to_owned()));
+        }
+        Method::Wait => {
+            return Ok(Outcome::Later(format!(
+                "node {} has not made a checkpoint on its timeline yet, which a rewind needs",
+                upstream.peer.node
+            )));
+        }
+        Method::Rewind => Copy::Rewind { upstream: upstream.clone() },
+        Method::Clone => Copy::Clone { upstream: upstream.clone() },
+    };
+    let slot = standby_name(keeper.memory.node);
+    let purpose = match &copy {
+        Copy::Rewind { .. } => "a standby, after a rewind",
+        Copy::Clone { .. } => "a standby, after a new copy",
+    };
+    restart::with_copy(keeper, &Phase { step: phase::Step::Asked, slot, copy }, purpose).await
+}
+
+/// Fetches WAL from the peer that has most of it, and cuts the receiver off again.
+pub async fn fetch_missing(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    let Some(upstream) = &told.upstream else {
+        return Ok(Outcome::Later("the monitor has not named the node to fetch WAL from yet".to_owned()));
+    };
+    let Some(reach) = upstream.reach else {
+        return Err(Trouble("asked to fetch WAL without being told up to where".to_owned()));
+    };
+    let end = keeper.wal_end.find(&mut keeper.local).await?;
+    if end.is_some_and(|(lsn, _)| lsn >= reach) {
+        keeper.pledged_end = end;
+        gate::close();
+        return Ok(Outcome::Done);
+    }
+    if !follows_already(keeper, upstream) && fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) != Method::Follow {
+        return Err(Trouble(format!("the WAL of node {} is not a continuation of this node's", upstream.peer.node)));
+    }
+    follow::follow(keeper, upstream).await?;
+    Ok(Outcome::Soon(format!("fetching WAL up to {reach} from node {}", upstream.peer.node)))
+}
+
+/// The same upstream in the same reign as before: nothing to compare.
+fn follows_already(keeper: &Keeper, upstream: &Upstream) -> bool {
+    let same = keeper.memory.upstream.as_ref().is_some_and(|now| {
+        now.peer == upstream.peer && now.term == upstream.term && now.timeline == upstream.timeline
+    });
+    same && keeper.memory.history == upstream.term && (gate::is_open() || receiver::is_streaming())
+}

@@ -1,0 +1,181 @@
+//! The one connection to the monitor: reports out, assignments in, and a channel on which the monitor calls.
+use crate::gucs;
+use crate::session::{Session, SqlError};
+use crate::shared::clock;
+use fsm::message::{Assignment, Report};
+use node_files::{Secrets, StateDir};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_postgres::{Config, Statement};
+
+const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
+const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why the monitor was not told, or what it said is of no use.
+#[derive(Debug)]
+pub enum LinkError {
+    /// The settings do not say where the monitor is.
+    Setting(String),
+    /// It cannot be reached, or refuses.
+    Sql(SqlError),
+    /// Its answer makes no sense.
+    Answer(String),
+    /// It was tried a moment ago.
+    Pausing,
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::Setting(why) => f.write_str(why),
+            LinkError::Sql(error) => write!(f, "the monitor cannot be told: {error}"),
+            LinkError::Answer(why) => write!(f, "the monitor's answer cannot be understood: {why}"),
+            LinkError::Pausing => f.write_str("the monitor cannot be reached"),
+        }
+    }
+}
+
+/// An answer, and when its question left.
+pub struct Heard {
+    /// What to do.
+    pub assignment: Assignment,
+    /// CLOCK_BOOTTIME in nanoseconds just before the report was sent: leases count from here.
+    pub sent_at: u64,
+}
+
+struct Open {
+    session: Session,
+    report: Statement,
+    channel: String,
+}
+
+/// The connection and the pauses between attempts to make it.
+pub struct MonitorLink {
+    open: Option<Open>,
+    next_attempt: Instant,
+    pause: Duration,
+}
+
+impl MonitorLink {
+    /// Not connected yet.
+    pub fn new() -> MonitorLink {
+        MonitorLink { open: None, next_attempt: Instant::now(), pause: FIRST_PAUSE }
+    }
+
+    /// Sends a report and waits for the assignment.
+    pub async fn tell(&mut self, report: &Report, dir: &StateDir) -> Result<Heard, LinkError> {
+        let text = serde_json::to_string(report).map_err(|error| LinkError::Answer(error.to_string()))?;
+        let mut open = match self.open.take().filter(|open| !open.session.is_closed()) {
+            Some(open) => open,
+            None => self.connect(dir).await?,
+        };
+        let sent_at = clock::boottime_ns();
+        let statement = open.report.clone();
+        let answer = open
+            .session
+            .ask(ANSWER_LIMIT, async |client| client.query_one(&statement, &[&text]).await?.try_get::<_, String>(0))
+            .await;
+        // After a refusal the session is good for the next report; otherwise it is dropped here.
+        let text = match answer {
+            Ok(text) => text,
+            Err(refusal @ SqlError::Refused { .. }) => {
+                self.open = Some(open);
+                return Err(LinkError::Sql(refusal));
+            }
+            Err(broken @ (SqlError::Broken(_) | SqlError::Late(_))) => return Err(LinkError::Sql(broken)),
+        };
+        let assignment: Assignment =
+            serde_json::from_str(&text).map_err(|error| LinkError::Answer(error.to_string()))?;
+        if assignment.channel != open.channel {
+            listen(&mut open, &assignment.channel).await.map_err(LinkError::Sql)?;
+        }
+        self.open = Some(open);
+        Ok(Heard { assignment, sent_at })
+    }
+
+    /// Returns when the monitor calls or the connection ends: both are reasons to report. Without a connection, never.
+    pub async fn called(&mut self) {
+        let Some(open) = &mut self.open else { return std::future::pending().await };
+        if open.session.notification().await.is_err() {
+            self.open = None;
+        }
+    }
+
+    /// Ends the connection, so that the next report uses the settings of now.
+    pub fn reconnect(&mut self) {
+        self.open = None;
+        self.next_attempt = Instant::now();
+        self.pause = FIRST_PAUSE;
+    }
+
+    async fn connect(&mut self, dir: &StateDir) -> Result<Open, LinkError> {
+        let config = config(dir)?;
+        if Instant::now() < self.next_attempt {
+            return Err(LinkError::Pausing);
+        }
+        let opened = match Session::open(&config, CONNECT_LIMIT).await {
+            Ok(mut session) => session
+                .ask(ANSWER_LIMIT, async |client| client.prepare("SELECT pgautofailover.keeper_report($1)").await)
+                .await
+                .map(|report| Open { session, report, channel: String::new() }),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(open) => {
+                self.pause = FIRST_PAUSE;
+                Ok(open)
+            }
+            Err(error) => {
+                self.next_attempt = Instant::now() + self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                Err(LinkError::Sql(error))
+            }
+        }
+    }
+
+    /// When the next attempt to connect may be made; nothing while there is a connection.
+    pub fn next_attempt(&self) -> Option<Instant> {
+        self.open.is_none().then_some(self.next_attempt)
+    }
+}
+
+async fn listen(open: &mut Open, channel: &str) -> Result<(), SqlError> {
+    let quoted = channel.replace('"', "\"\"");
+    if !channel.is_empty() {
+        let command = format!("LISTEN \"{quoted}\"");
+        open.session.ask(ANSWER_LIMIT, async |client| client.batch_execute(&command).await).await?;
+    }
+    channel.clone_into(&mut open.channel);
+    Ok(())
+}
+
+/// Where the monitor is, by the settings; the password, by the file that only we read.
+fn config(dir: &StateDir) -> Result<Config, LinkError> {
+    let Some(uri) = gucs::monitor() else {
+        return Err(LinkError::Setting(
+            "pg_autoctl.monitor is not set; give it the connection string of the monitor".to_owned(),
+        ));
+    };
+    // The parser's error does not show the string.
+    let mut config = Config::from_str(&uri).map_err(|error| {
+        LinkError::Setting(format!("pg_autoctl.monitor is not a connection string ({error}); correct it and reload"))
+    })?;
+    let secrets = Secrets::read(dir).map_err(|error| LinkError::Setting(error.to_string()))?;
+    if let Some(password) = &secrets.monitor_password {
+        config.password(password);
+    }
+    config
+        .application_name("pg_autoctl keeper")
+        .options("-c search_path=pg_catalog")
+        .connect_timeout(CONNECT_LIMIT)
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(1))
+        .keepalives_interval(Duration::from_secs(1))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(3));
+    Ok(config)
+}

@@ -1,0 +1,391 @@
+//! One tick, top to bottom: observe, report, hear, plan, act, remember.
+use crate::act::wal_end::WalEnd;
+use crate::act::{self, Checkpointer, Outcome, Settings, Trouble};
+use crate::lease::Lease;
+use crate::local::Local;
+use crate::memory::Memory;
+use crate::monitor_link::{Heard, LinkError, MonitorLink};
+use crate::observe::{self, Facts};
+use crate::report;
+use crate::shared::view::{self, View};
+use crate::shared::{clock, fence};
+use crate::{gucs, pg};
+use fsm::keeper::{Step, accepts, plan};
+use fsm::message::{Assignment, Peer};
+use fsm::state::State;
+use fsm::units::{Lsn, RuleNumber, Timeline};
+use node_files::{Phase, Secrets};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a goodbye may hold up a shutdown.
+const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
+/// A monitor that was not heard for this long after the start counts as unreachable.
+const MONITOR_MISSING: Duration = Duration::from_secs(5);
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// A state was reached: tell it.
+    Now,
+    /// Something takes a few milliseconds.
+    Soon,
+    /// At the next heartbeat.
+    Later,
+}
+
+/// The keeper: what it knows, what it was told, and its connections.
+pub struct Keeper {
+    /// Durable.
+    pub memory: Memory,
+    /// Of this tick.
+    pub facts: Facts,
+    /// To the own server.
+    pub local: Local,
+    /// What of the own configuration we changed.
+    pub settings: Settings,
+    /// Shared with the timer that keeps it.
+    pub lease: Rc<Lease>,
+    /// Shared with the future that serves it.
+    pub checkpointer: Rc<Checkpointer>,
+    /// The end of WAL, while it is being looked for.
+    pub wal_end: WalEnd,
+    /// The end of WAL after the pledge.
+    pub pledged_end: Option<(Lsn, Timeline)>,
+    /// A rule on its way.
+    pub covering: Option<act::Covering>,
+    /// Until when the newest grant runs, on CLOCK_BOOTTIME.
+    pub granted_until: Option<u64>,
+    /// The slots as made in this life.
+    pub slots: Option<act::SlotsMade>,
+    /// The accounts are there.
+    pub accounts_made: bool,
+    /// This life ends by our own request.
+    pub restarting: bool,
+    monitor: MonitorLink,
+    monitor_setting: Option<String>,
+    told: Option<Assignment>,
+    accepts: Option<RuleNumber>,
+    admitted: Option<Vec<Peer>>,
+    checkpoint_timeline: Timeline,
+    started: Instant,
+    last_contact: u64,
+    note: Option<String>,
+}
+
+impl Keeper {
+    /// Takes up the node's memory in whatever life of the server this is.
+    pub fn take_up(mut memory: Memory, lease: Rc<Lease>, checkpointer: Rc<Checkpointer>) -> Result<Keeper, Trouble> {
+        let facts = observe::look(Timeline(0));
+        finish_copy(&mut memory)?;
+        let new_life = matches!(fence::state(), fence::Fence::Lapsed);
+        let role = memory.role;
+        if role.writes() && (facts.in_recovery || new_life) {
+            memory.assume_role(State::Demoted);
+        }
+        if facts.in_recovery && matches!(role, State::Draining | State::PreparePromotion) {
+            memory.assume_role(State::Demoted);
+        }
+        if memory.role == State::Primary {
+            lease.hold(Some(&memory.rule));
+        }
+        Ok(Keeper {
+            memory,
+            facts,
+            local: Local::default(),
+            settings: Settings::default(),
+            lease,
+            checkpointer,
+            wal_end: WalEnd::default(),
+            pledged_end: None,
+            covering: None,
+            granted_until: None,
+            slots: None,
+            accounts_made: false,
+            restarting: false,
+            monitor: MonitorLink::new(),
+            monitor_setting: gucs::monitor(),
+            told: None,
+            accepts: None,
+            admitted: None,
+            checkpoint_timeline: Timeline(0),
+            started: Instant::now(),
+            last_contact: 0,
+            note: None,
+        })
+    }
+
+    /// One tick.
+    pub async fn tick(&mut self) -> Again {
+        self.facts = observe::look(self.checkpoint_timeline);
+        self.yield_to_what_is();
+        let mut trouble = self.look_at_checkpoint().await.err();
+        let report = self.report();
+        let heard = self.monitor.tell(&report, self.memory.dir()).await;
+        let outcome = match heard {
+            Ok(heard) => self.hear(heard).err(),
+            Err(LinkError::Pausing) => self.note.clone().map(Trouble),
+            Err(error) => Some(Trouble(error.to_string())),
+        };
+        trouble = outcome.or(trouble);
+        let again = match self.act().await {
+            Ok(again) => again,
+            Err(error) => {
+                trouble = Some(error);
+                Again::Later
+            }
+        };
+        // Ahead of need: on the path of a failover the connection has to be there.
+        if let Err(error) = self.local.warm().await {
+            trouble = trouble.or_else(|| Some(error.into()));
+        }
+        if let Some(Trouble(why)) = trouble {
+            self.say(Some(why));
+        } else if again != Again::Soon && !self.is_waiting() {
+            self.say(None);
+        }
+        self.publish();
+        again
+    }
+
+    /// The monitor calls, or the connection to it ends.
+    pub async fn called(&mut self) {
+        self.monitor.called().await;
+    }
+
+    /// When an attempt to reach the monitor is due, while there is no connection.
+    pub fn next_attempt(&self) -> Option<Instant> {
+        self.monitor.next_attempt()
+    }
+
+    /// The settings may have changed.
+    pub fn reloaded(&mut self) {
+        self.settings.forget();
+        self.admitted = None;
+        let monitor = gucs::monitor();
+        if self.monitor_setting != monitor {
+            self.monitor_setting = monitor;
+            self.monitor.reconnect();
+        }
+    }
+
+    /// The server goes down by somebody's wish: a writer raises its fence first and says goodbye then.
+    pub async fn shut_down(&mut self) {
+        self.facts = observe::look(self.checkpoint_timeline);
+        // Without the postmaster's word this is only the worker that ends, and the next one goes on.
+        if self.restarting || !self.facts.stopping || self.facts.in_recovery {
+            return;
+        }
+        self.lower_into_shutdown();
+        let report = self.report();
+        // Nobody to tell is no reason to stay; the monitor sees the session end.
+        let told = tokio::time::timeout(GOODBYE_LIMIT, self.monitor.tell(&report, self.memory.dir())).await;
+        if !matches!(told, Ok(Ok(_))) {
+            pg::log("shutting down without having reached the monitor");
+        }
+    }
+
+    /// Tells the monitor at once that the fence is up and the server is going down.
+    pub async fn say_goodbye(&mut self) -> Result<Outcome, Trouble> {
+        if self.facts.in_recovery {
+            return Ok(Outcome::Done);
+        }
+        let mut goodbye = self.report();
+        goodbye.leaving = true;
+        goodbye.fenced = fence::is_up();
+        // The monitor has asked for this shutdown: it goes on without hearing of it.
+        match tokio::time::timeout(GOODBYE_LIMIT, self.monitor.tell(&goodbye, self.memory.dir())).await {
+            Ok(Ok(heard)) => self.lease.heard(heard.sent_at),
+            Ok(Err(error)) => pg::log(&error.to_string()),
+            Err(_) => pg::log("the monitor did not answer the goodbye"),
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// What the server does by somebody else's hand changes the role, never the fence.
+    fn yield_to_what_is(&mut self) {
+        if self.facts.stopping && !self.facts.in_recovery {
+            self.lower_into_shutdown();
+        }
+        let standing_by = matches!(
+            self.memory.role,
+            State::CatchingUp
+                | State::Secondary
+                | State::WaitStandby
+                | State::JoinSecondary
+                | State::FastForward
+                | State::ReportLsn
+        );
+        let promotes = self.memory.goal == State::PreparePromotion && self.memory.pledge == self.memory.term;
+        if !self.facts.in_recovery && standing_by && !promotes {
+            pg::log("the server was promoted by somebody else; it stays fenced until the monitor has decided");
+            self.memory.assume_role(State::Demoted);
+        }
+    }
+
+    /// The durable word on unleased states stays: nobody is elected from one, so it is as true after the stop.
+    fn lower_into_shutdown(&mut self) {
+        self.lease.hold(None);
+        fence::end_unleased();
+        fence::lapse();
+        self.facts.fenced = true;
+    }
+
+    async fn look_at_checkpoint(&mut self) -> Result<(), Trouble> {
+        if self.facts.in_recovery || self.checkpoint_timeline == self.facts.timeline {
+            return Ok(());
+        }
+        let row = self
+            .local
+            .ask(async |client| client.query_one("SELECT timeline_id FROM pg_control_checkpoint()", &[]).await)
+            .await?;
+        self.checkpoint_timeline = Timeline(row.get::<_, i32>(0).cast_unsigned());
+        self.facts.checkpoint_timeline = self.checkpoint_timeline;
+        Ok(())
+    }
+
+    fn report(&self) -> fsm::message::Report {
+        let mut report = report::of(&self.memory, &self.facts, self.pledged_end);
+        report.accepts = self.accepts;
+        report.note.clone_from(&self.note);
+        report
+    }
+
+    /// Takes in an assignment. What it asks for is remembered before anything is done about it.
+    fn hear(&mut self, heard: Heard) -> Result<(), Trouble> {
+        let Heard { assignment: told, sent_at } = heard;
+        self.lease.heard(sent_at);
+        self.last_contact = clock::boottime_ns();
+        if told.node != self.memory.node {
+            return Err(Trouble(format!("the monitor answers for node {}, and this is node {}", told.node, self.memory.node)));
+        }
+        if !accepts(self.memory.term, &told) {
+            return Err(Trouble(format!(
+                "the monitor speaks of term {}, and this node has heard of term {} already; ignored",
+                told.term, self.memory.term
+            )));
+        }
+        if let Some(password) = &told.replication_password {
+            let mut secrets = Secrets::read(self.memory.dir())?;
+            if secrets.replication_password.as_ref() != Some(password) {
+                secrets.replication_password = Some(password.clone());
+                secrets.write(self.memory.dir())?;
+                self.accounts_made = false;
+            }
+        }
+        let before = self.memory.goal;
+        self.memory.keep(|state| {
+            state.term = told.term;
+            state.goal = told.goal;
+            state.system_identifier = pg::system_identifier();
+        })?;
+        if before != told.goal {
+            pg::log(&format!("assigned {} in term {} (now {})", told.goal, told.term, self.memory.role));
+        }
+        let leased = told.goal == State::Primary && !self.facts.stopping;
+        self.granted_until = told.lease.filter(|_| leased).map(|lease| self.lease.until(sent_at, lease));
+        // A change of rule may take its time; the lease of a writer that goes on writing must not wait for it.
+        if let Some(until) = self.granted_until
+            && self.memory.role == State::Primary
+        {
+            fence::extend_lease(until);
+        }
+        // While enough members follow, there is no need for a rule without them.
+        self.accepts = told.offer.filter(|_| !self.memory.rule.is_met_by(&self.facts.followers));
+        self.told = Some(told);
+        Ok(())
+    }
+
+    async fn act(&mut self) -> Result<Again, Trouble> {
+        if self.restarting {
+            return Ok(Again::Later);
+        }
+        let Some(told) = self.told.clone() else { return self.act_alone().await };
+        if self.admitted.as_ref() != Some(&told.peers) {
+            act::hba::ensure(&told.peers)?;
+            self.admitted = Some(told.peers.clone());
+        }
+        let actions = match plan(self.memory.role, told.goal) {
+            Step::Go { actions, why: _ } => actions,
+            Step::NoWay { from, to } => {
+                return Err(Trouble(format!("there is no way from {from} to {to}; this keeper may be older than its monitor")));
+            }
+        };
+        for action in actions {
+            match act::run(*action, self, &told).await? {
+                Outcome::Done => {}
+                Outcome::Soon(why) => {
+                    self.say(Some(why));
+                    return Ok(Again::Soon);
+                }
+                Outcome::Later(why) => {
+                    self.say(Some(why));
+                    return Ok(Again::Later);
+                }
+                Outcome::Restarting => return Ok(Again::Later),
+            }
+        }
+        if self.memory.role == told.goal {
+            return Ok(self.accepts.map_or(Again::Later, |_| Again::Soon));
+        }
+        self.memory.keep(|state| state.role = told.goal)?;
+        pg::log(&format!("reached {} in term {}", told.goal, told.term));
+        Ok(Again::Now)
+    }
+
+    /// Nobody was heard yet in this life. The operator may have decided what follows from that (law 5).
+    async fn act_alone(&mut self) -> Result<Again, Trouble> {
+        let missing = self.started.elapsed() >= MONITOR_MISSING;
+        let permitted = self.memory.unleased && gucs::start_without_monitor() && !self.facts.stopping;
+        if !missing || !permitted || self.memory.role.unleased() {
+            return Ok(Again::Later);
+        }
+        pg::log("the monitor cannot be reached; becoming the writer by pg_autoctl.start_without_monitor");
+        if matches!(act::become_writer(self).await?, Outcome::Done) {
+            let goal = self.memory.goal;
+            let role = if goal.unleased() { goal } else { State::WaitPrimary };
+            self.memory.keep(|state| state.role = role)?;
+            fence::open_unleased();
+        }
+        Ok(Again::Later)
+    }
+
+    fn publish(&self) {
+        let view = View {
+            node: self.memory.node,
+            state: self.memory.role,
+            goal: self.memory.goal,
+            term: self.memory.term,
+            last_contact_ns: self.last_contact,
+            ..View::default()
+        };
+        view::publish(&view.with_error(self.note.as_deref()));
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| told.goal != self.memory.role)
+    }
+
+    /// Keeps the note for the next report, and logs it once.
+    fn say(&mut self, note: Option<String>) {
+        if note != self.note {
+            if let Some(text) = &note {
+                pg::log(text);
+            }
+            self.note = note;
+        }
+    }
+}
+
+/// A copy that the last life asked for is whole when its marker is gone: from then on the node's WAL is its upstream's.
+fn finish_copy(memory: &mut Memory) -> Result<(), Trouble> {
+    let Some(upstream) = memory.upstream.clone() else { return Ok(()) };
+    if Phase::read(memory.dir())?.is_some() {
+        return Ok(());
+    }
+    memory.keep(|state| {
+        state.history = upstream.term;
+        state.promotion = None;
+    })
+}
