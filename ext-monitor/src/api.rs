@@ -1,0 +1,34 @@
+//! What SQL may call. Each function turns its arguments into values and an [`Error`] into an ERROR; what is only
+//! listing is written in SQL (sql/monitor) and is not here.
+pub mod heartbeat;
+mod operations;
+mod register;
+mod upkeep;
+
+use crate::error::Error;
+use crate::{gucs, pg};
+use fsm::state::State;
+
+/// Runs a function of the SQL surface.
+fn run<T>(function: impl FnOnce() -> Result<T, Error>) -> T {
+    function().unwrap_or_else(|error| error.raise())
+}
+
+/// The board belongs to one database: in another one the ids would be other nodes'.
+fn check_database() -> Result<(), Error> {
+    thread_local! { static CHECKED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) }; }
+    if CHECKED.get() {
+        return Ok(());
+    }
+    pg::board(|_| ())?;
+    let (here, monitor) = (pg::database_name(), gucs::database());
+    if here != monitor {
+        return Err(Error::WrongDatabase { here, monitor });
+    }
+    CHECKED.set(true);
+    Ok(())
+}
+
+fn state_named(name: &str) -> Result<State, Error> {
+    State::parse(name).ok_or_else(|| Error::UnknownState(name.to_owned()))
+}

@@ -1,0 +1,265 @@
+//! A keeper's report and its answer. When nothing is new the answer is the one given before, and neither row nor WAL
+//! is written: LSN and time go to the board.
+use super::{check_database, run, state_named};
+use crate::error::Error;
+use crate::evaluate::{Scene, evaluate};
+use crate::store::group;
+use crate::store::node::Member;
+use crate::{gucs, notify, pg, session};
+use fsm::group::{Group, Session};
+use fsm::message::{Assignment, Peer, Promotion, Receiver, Report, Upstream, VERSION};
+use fsm::monitor;
+use fsm::policy::Policy;
+use fsm::state::State;
+use fsm::units::{Lsn, Millis, NodeId, RuleNumber, Term, Timeline};
+use pgrx::prelude::*;
+use std::cell::RefCell;
+
+/// An answer that stays right while its group's generation does.
+pub struct Answer {
+    serial: i32,
+    /// The group's generation that it belongs to.
+    generation: u64,
+    /// The report it answers, without the LSN.
+    report: Report,
+    policy: Policy,
+    lease: Option<Millis>,
+    text: String,
+}
+
+thread_local! {
+    /// One for each node that this backend speaks for.
+    static ANSWERS: RefCell<Vec<Answer>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps an answer whose transaction has committed, with the group's generation by then.
+pub fn keep(answer: Answer, generation: u64) {
+    let answer = Answer { generation, ..answer };
+    ANSWERS.with_borrow_mut(|answers| {
+        answers.retain(|old| old.report.node != answer.report.node);
+        answers.push(answer);
+    });
+}
+
+fn without_lsn(report: &Report) -> Report {
+    // Whether its end of WAL is known at all is news; where it is is not.
+    Report { lsn: report.lsn.map(|_| Lsn(0)), ..report.clone() }
+}
+
+/// `pgautofailover.keeper_report`: JSON of a [`Report`] in, JSON of an [`Assignment`] out.
+#[pg_extern(sql = false)]
+fn keeper_report(report: &str) -> String {
+    run(|| {
+        check_database()?;
+        let report: Report = serde_json::from_str(report).map_err(|error| Error::BadReport(error.to_string()))?;
+        if report.version != VERSION {
+            return Err(Error::BadReport(format!("it is of version {}, and this is {VERSION}", report.version)));
+        }
+        match again(&report)? {
+            Some(answer) => Ok(answer),
+            None => answer(&report),
+        }
+    })
+}
+
+/// The answer given before, when the report, the group and the policy are what they were.
+fn again(report: &Report) -> Result<Option<String>, Error> {
+    let Some(mine) = session::number_of(report.node) else { return Ok(None) };
+    let policy = gucs::policy();
+    ANSWERS.with_borrow(|answers| {
+        let known = answers.iter().find(|answer| answer.report.node == report.node);
+        let Some(answer) = known.filter(|answer| answer.policy == policy && answer.report == without_lsn(report)) else {
+            return Ok(None);
+        };
+        let now = pg::now();
+        let stands = pg::board(|board| {
+            let settled = board.group(answer.serial).is_some_and(|group| {
+                !group.under_evaluation && !group.unsettled && group.generation == answer.generation
+            });
+            let Some(slot) = board.node(report.node).filter(|slot| settled && slot.session_number == mine) else {
+                return false;
+            };
+            slot.heard = Some(now);
+            slot.lsn = report.lsn;
+            if let (Some(lease), Some(group)) = (answer.lease, board.group(answer.serial)) {
+                group.granted_until = group.granted_until.max(now.plus(lease).plus(policy.margin));
+            }
+            true
+        })?;
+        Ok(stands.then(|| answer.text.clone()))
+    })
+}
+
+fn answer(report: &Report) -> Result<String, Error> {
+    let serial = group::of_node(report.node)?;
+    let ((), scene) = evaluate(serial, |scene| {
+        session::open(report.node)?;
+        hear(scene, report, Session::Up)
+    })?;
+    let assignment = assignment(&scene, report)?;
+    if let Some(lease) = assignment.lease {
+        pg::board(|board| {
+            if let Some(group) = board.group(serial) {
+                group.granted_until = group.granted_until.max(scene.now.plus(lease).plus(scene.policy.margin));
+            }
+        })?;
+    }
+    let text = serde_json::to_string(&assignment)?;
+    scene.remember(Answer {
+        serial,
+        generation: 0,
+        report: without_lsn(report),
+        policy: scene.policy,
+        lease: assignment.lease,
+        text: text.clone(),
+    });
+    Ok(text)
+}
+
+/// Takes a report in: what decisions need into the group, the rest into the node's description.
+fn hear(scene: &mut Scene, report: &Report, session: Session) -> Result<(), Error> {
+    let identifier = report.system_identifier.cast_signed();
+    if identifier != 0 {
+        check_cluster(scene, report.node, identifier)?;
+    }
+    let member = scene.member_mut(report.node).ok_or(Error::UnknownNode(report.node))?;
+    if identifier != 0 {
+        member.system_identifier = identifier;
+    }
+    member.boot = member.boot.max(report.boot);
+    member.note.clone_from(&report.note);
+    let now = scene.now;
+    scene.group.hear(report, session, now);
+    Ok(())
+}
+
+/// All nodes of a group are copies of one cluster: `node` must have the identifier that the others have.
+pub fn check_cluster(scene: &Scene, node: NodeId, identifier: i64) -> Result<(), Error> {
+    let known = |member: &&Member| member.id != node && member.system_identifier != 0;
+    match scene.members.iter().filter(known).find(|member| member.system_identifier != identifier) {
+        None => Ok(()),
+        Some(other) => Err(Error::OtherCluster {
+            node: node.to_string(),
+            theirs: identifier,
+            ours: other.system_identifier,
+        }),
+    }
+}
+
+fn peer(scene: &Scene, id: NodeId) -> Option<Peer> {
+    scene.member(id).map(|member| Peer { node: id, host: member.host.clone(), port: member.port })
+}
+
+fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
+    let draft = monitor::assignment(&scene.group, report.node, &scene.policy, scene.now);
+    let Some(draft) = draft else {
+        // The rules have just let it go: this is the last that it hears from us.
+        return Ok(blank(report.node, State::Dropped, scene.group.term, scene.serial));
+    };
+    let upstream = draft.upstream.and_then(|upstream| {
+        Some(Upstream {
+            peer: peer(scene, upstream.node)?,
+            term: upstream.term,
+            timeline: upstream.timeline,
+            fork: upstream.fork,
+            rewindable: upstream.rewindable,
+            reach: upstream.reach,
+        })
+    });
+    let others = scene.group.nodes.iter().filter(|node| node.id != report.node);
+    Ok(Assignment {
+        lease: draft.lease,
+        rule: draft.rule,
+        offer: draft.offer,
+        upstream,
+        peers: others.filter_map(|node| peer(scene, node.id)).collect(),
+        replication_password: (!report.has_replication_password)
+            .then(|| scene.stored.replication_password.clone()),
+        ..blank(report.node, draft.goal, draft.term, scene.serial)
+    })
+}
+
+fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {
+    Assignment {
+        version: VERSION,
+        node,
+        goal,
+        term,
+        lease: None,
+        rule: fsm::rule::Rule::default(),
+        offer: None,
+        upstream: None,
+        peers: Vec::new(),
+        channel: notify::channel(serial),
+        replication_password: None,
+    }
+}
+
+/// Behind `pgautofailover.node_active`: tools and tests tell a state and an LSN; the rest of the report is what a keeper
+/// of ours would say in that state. No session, so no lease.
+#[pg_extern(sql = false)]
+fn hear_tool(node_id: i64, state: &str, is_running: bool, timeline: i32, lsn: &str, rep_state: &str) {
+    run(|| {
+        check_database()?;
+        let id = NodeId(node_id);
+        let state = state_named(state)?;
+        let lsn: Lsn = lsn.parse().map_err(|error| Error::BadReport(format!("\"{lsn}\": {error}")))?;
+        let timeline = Timeline(u32::try_from(timeline).unwrap_or(0));
+        evaluate(group::of_node(id)?, |scene| {
+            let report = what_a_keeper_would_say(&scene.group, id, state, timeline, lsn);
+            let session = scene.group.node(id).map(|node| node.session).unwrap_or_default();
+            hear(scene, &report, session)?;
+            if let Some(member) = scene.member_mut(id) {
+                member.pg_is_running = is_running;
+                member.rep_state = rep_state.to_owned();
+            }
+            Ok(())
+        })?;
+        Ok(())
+    });
+}
+
+fn what_a_keeper_would_say(group: &Group, id: NodeId, state: State, timeline: Timeline, lsn: Lsn) -> Report {
+    let before = group.node(id);
+    let elected = group.election.as_ref().filter(|election| election.winner == Some(id));
+    let promoted = elected.filter(|_| state == State::PreparePromotion);
+    let in_hand = group.next_rule.as_ref().filter(|next| !next.offered).map(|next| &next.rule);
+    let rule = match promoted {
+        Some(election) => election.rule.number,
+        None if state.writes() => in_hand.unwrap_or(&group.rule).number,
+        None => RuleNumber(0),
+    };
+    let follows_recorded = state.writes() || state.follows();
+    let streaming = group.nodes.iter().filter(|node| node.id != id && node.reported.follows());
+    Report {
+        term: group.term,
+        pledge: if state == State::ReportLsn { group.term } else { before.map(|node| node.pledge).unwrap_or_default() },
+        history: match (follows_recorded, group.reign()) {
+            (true, Some(reign)) => reign.term,
+            (true | false, _) => before.map(|node| node.history).unwrap_or_default(),
+        },
+        timeline,
+        lsn: Some(lsn),
+        promotion: match promoted {
+            Some(election) => Some(Promotion { term: election.term, timeline, switch_lsn: lsn }),
+            None if state.follows() => None,
+            None => before.and_then(|node| node.promotion),
+        },
+        rule,
+        accepts: group.next_rule.as_ref().filter(|next| next.offered && state.writes()).map(|next| next.rule.number),
+        checkpoint_timeline: timeline,
+        receiver: match state {
+            State::CatchingUp | State::Secondary => Receiver::Streaming,
+            State::ReportLsn => Receiver::Lost,
+            State::Unknown | State::Init | State::Single | State::WaitPrimary | State::Primary => Receiver::None,
+            State::Draining | State::DemoteTimeout | State::Demoted | State::PreparePromotion => Receiver::None,
+            State::StopReplication | State::WaitStandby | State::Maintenance | State::JoinPrimary => Receiver::None,
+            State::ApplySettings | State::PrepareMaintenance | State::WaitMaintenance => Receiver::None,
+            State::FastForward | State::JoinSecondary | State::Dropped => Receiver::None,
+        },
+        followers: if state.writes() { streaming.map(|node| node.id).collect() } else { Default::default() },
+        in_recovery: !state.writes() && promoted.is_none(),
+        fenced: !state.writes(),
+        ..Report::of(id, state)
+    }
+}

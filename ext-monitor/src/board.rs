@@ -1,0 +1,218 @@
+//! The board: what the monitor knows for the moment only, in shared memory. Node slots hold what each heartbeat and
+//! each probe brings; group slots order lease grants against evaluations. Every life of the server starts with an empty one.
+use crate::error::Error;
+use fsm::group::{Probe, Session};
+use fsm::units::{Lsn, Millis, Moment, NodeId};
+
+/// How many nodes one monitor can look after.
+pub const MAX_NODES: usize = 128;
+const HOST_BYTES: usize = 255;
+
+/// A host name in a fixed place.
+#[derive(Clone, Copy)]
+struct Host {
+    length: u8,
+    bytes: [u8; HOST_BYTES],
+}
+
+impl Host {
+    const NONE: Host = Host { length: 0, bytes: [0; HOST_BYTES] };
+
+    /// `register` refuses names that do not fit, so cutting never happens to a name that came by there.
+    fn new(name: &str) -> Host {
+        let mut host = Host::NONE;
+        let length = name.len().min(HOST_BYTES);
+        host.bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        host.length = u8::try_from(length).unwrap_or(u8::MAX);
+        host
+    }
+
+    fn get(&self) -> String {
+        String::from_utf8_lossy(&self.bytes[..usize::from(self.length)]).into_owned()
+    }
+}
+
+/// Whether a host name fits on the board.
+pub const fn fits(host: &str) -> bool {
+    !host.is_empty() && host.len() <= HOST_BYTES
+}
+
+/// What is known of one node for the moment.
+#[derive(Clone, Copy)]
+pub struct NodeSlot {
+    id: NodeId,
+    group: i32,
+    host: Host,
+    port: u16,
+    /// The newest session of its keeper; 0: none in this life of the monitor.
+    pub session_number: u64,
+    /// What became of that session.
+    pub session: Session,
+    /// What the last probe met.
+    pub probe: Probe,
+    /// Since when probes meet this.
+    pub probe_since: Moment,
+    /// When the last probe ended.
+    pub probed: Option<Moment>,
+    /// When the last report came.
+    pub heard: Option<Moment>,
+    /// The end of its WAL by that report.
+    pub lsn: Option<Lsn>,
+    /// Since when its receiver is as it is.
+    pub receiver_since: Moment,
+    /// When its goal was assigned.
+    pub goal_since: Moment,
+}
+
+/// What orders the heartbeats and the evaluations of one group.
+#[derive(Clone, Copy)]
+pub struct GroupSlot {
+    serial: i32,
+    /// An evaluation has begun whose result is not here yet: no lease is granted outside of it, and answers that were
+    /// given before are not given again. Stays set when the evaluation fails, so that the next report evaluates anew.
+    pub under_evaluation: bool,
+    /// Grows whenever an evaluation changed something: answers of an older generation are void.
+    pub generation: u64,
+    /// Something is under way: each report evaluates.
+    pub unsettled: bool,
+    /// The last moment at which a lease granted in this life of the monitor can still run.
+    pub granted_until: Moment,
+}
+
+/// The whole board.
+pub struct Board {
+    /// When this life of the monitor started.
+    pub started: Moment,
+    last_session: u64,
+    nodes: [Option<NodeSlot>; MAX_NODES],
+    groups: [Option<GroupSlot>; MAX_NODES],
+}
+
+/// A server to probe, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The node.
+    pub id: NodeId,
+    /// Its group.
+    pub group: i32,
+    /// Where it listens.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The newest session, when that one was lost.
+    pub lost_session: Option<u64>,
+    /// For how long it has said nothing, counted from the monitor's start when it never spoke.
+    pub silent_for: Millis,
+    /// Its group has something under way.
+    pub unsettled: bool,
+}
+
+impl Board {
+    /// An empty board.
+    pub const fn new(started: Moment) -> Board {
+        Board { started, last_session: 0, nodes: [None; MAX_NODES], groups: [None; MAX_NODES] }
+    }
+
+    /// The slot of a node.
+    pub fn node(&mut self, id: NodeId) -> Option<&mut NodeSlot> {
+        self.nodes.iter_mut().flatten().find(|slot| slot.id == id)
+    }
+
+    /// The slot of a group.
+    pub fn group(&mut self, serial: i32) -> Option<&mut GroupSlot> {
+        self.groups.iter_mut().flatten().find(|slot| slot.serial == serial)
+    }
+
+    /// The slot of a group, made when there is none yet.
+    pub fn group_or_new(&mut self, serial: i32) -> Result<&mut GroupSlot, Error> {
+        let place = place_of(&self.groups, |slot| slot.serial == serial)?;
+        Ok(self.groups[place].get_or_insert(GroupSlot {
+            serial,
+            under_evaluation: true,
+            generation: 0,
+            unsettled: true,
+            granted_until: Moment(0),
+        }))
+    }
+
+    /// Gives a node its slot, or its slot the present address.
+    pub fn place(&mut self, id: NodeId, group: i32, host: &str, port: u16, now: Moment) -> Result<&mut NodeSlot, Error> {
+        let place = place_of(&self.nodes, |slot| slot.id == id)?;
+        let slot = self.nodes[place].get_or_insert(NodeSlot {
+            id,
+            group,
+            host: Host::NONE,
+            port,
+            session_number: 0,
+            session: Session::Never,
+            probe: Probe::Unknown,
+            probe_since: now,
+            probed: None,
+            heard: None,
+            lsn: None,
+            receiver_since: now,
+            goal_since: now,
+        });
+        (slot.group, slot.host, slot.port) = (group, Host::new(host), port);
+        Ok(slot)
+    }
+
+    /// Forgets the nodes of `group` that `stays` does not know.
+    pub fn keep_nodes(&mut self, group: i32, stays: impl Fn(NodeId) -> bool) {
+        for slot in &mut self.nodes {
+            *slot = slot.filter(|node| node.group != group || stays(node.id));
+        }
+    }
+
+    /// Forgets the groups that `stays` does not know, and their nodes.
+    pub fn keep_groups(&mut self, stays: impl Fn(i32) -> bool) {
+        for slot in &mut self.groups {
+            *slot = slot.filter(|group| stays(group.serial));
+        }
+        for slot in &mut self.nodes {
+            *slot = slot.filter(|node| stays(node.group));
+        }
+    }
+
+    /// A number for a new session; larger than every one before.
+    pub fn next_session(&mut self) -> u64 {
+        self.last_session += 1;
+        self.last_session
+    }
+
+    /// Notes what a probe met. True when that is news.
+    pub fn probed(&mut self, id: NodeId, met: Probe, now: Moment) -> bool {
+        let Some(slot) = self.node(id) else { return false };
+        slot.probed = Some(now);
+        let news = slot.probe != met;
+        if news {
+            slot.probe = met;
+            slot.probe_since = now;
+        }
+        news
+    }
+
+    /// Every server to look after.
+    pub fn targets(&self, now: Moment) -> Vec<Target> {
+        let unsettled = |serial: i32| {
+            let group = self.groups.iter().flatten().find(|group| group.serial == serial);
+            group.is_none_or(|group| group.unsettled || group.under_evaluation)
+        };
+        let target = |slot: &NodeSlot| Target {
+            id: slot.id,
+            group: slot.group,
+            host: slot.host.get(),
+            port: slot.port,
+            lost_session: (slot.session == Session::Lost).then_some(slot.session_number),
+            silent_for: now.since(slot.heard.unwrap_or(self.started)),
+            unsettled: unsettled(slot.group),
+        };
+        self.nodes.iter().flatten().map(target).collect()
+    }
+}
+
+/// Where the slot that `is_it` stands, or else a free place.
+fn place_of<T>(slots: &[Option<T>], is_it: impl Fn(&T) -> bool) -> Result<usize, Error> {
+    let taken = slots.iter().position(|slot| slot.as_ref().is_some_and(&is_it));
+    taken.or_else(|| slots.iter().position(Option::is_none)).ok_or(Error::BoardFull(slots.len()))
+}

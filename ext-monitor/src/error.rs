@@ -1,0 +1,157 @@
+//! What can go wrong, for whoever called: a SQLSTATE, one sentence with the cause, one with what to do next.
+use fsm::monitor::operate::Refusal;
+use fsm::units::NodeId;
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::PgLogLevel;
+
+/// Everything that a function of ours refuses or fails with.
+#[derive(Debug)]
+pub enum Error {
+    /// The library came too late for shared memory.
+    NotPreloaded,
+    /// The extension was made in another database than the monitor's.
+    WrongDatabase { here: String, monitor: String },
+    /// Decisions need to see what others committed.
+    Isolation,
+    /// The report is not what [`fsm::message::Report`] says.
+    BadReport(String),
+    /// No such node.
+    UnknownNode(NodeId),
+    /// No such formation.
+    UnknownFormation(String),
+    /// No such group, by its serial number.
+    UnknownGroup(i32),
+    /// No group of that number in the formation.
+    NoGroup { formation: String, number: i32 },
+    /// No such state.
+    UnknownState(String),
+    /// An argument that makes no sense.
+    BadArgument { message: String, hint: &'static str },
+    /// A later connection speaks for this node.
+    SessionOver(NodeId),
+    /// The node belongs to another cluster than its group.
+    OtherCluster { node: String, theirs: i64, ours: i64 },
+    /// Name or address is taken.
+    Taken { message: String, hint: &'static str },
+    /// The requested first state cannot be granted.
+    CannotStartAs { requested: String, granted: &'static str },
+    /// The group cannot take a node now.
+    CannotRegister(Refusal),
+    /// The group is not in a state for it.
+    Refused { what: &'static str, why: Refusal },
+    /// The board has no room.
+    BoardFull(usize),
+    /// The rules do not come to rest.
+    Restless { group: i32, rules: Vec<&'static str> },
+    /// What is stored or was called is not as this library expects it.
+    Internal(String),
+}
+
+impl From<pgrx::spi::Error> for Error {
+    fn from(error: pgrx::spi::Error) -> Error {
+        Error::Internal(format!("a query on the monitor's tables failed: {error}"))
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Error {
+        Error::Internal(format!("a stored value cannot be read: {error}"))
+    }
+}
+
+const TRY_AGAIN_OR_REINSTALL: &str =
+    "Check that the installed library and the extension's version are the same (ALTER EXTENSION pgautofailover UPDATE).";
+
+impl Error {
+    fn code(&self) -> PgSqlErrorCode {
+        match self {
+            Error::NotPreloaded | Error::WrongDatabase { .. } | Error::Isolation | Error::SessionOver(_) => {
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+            }
+            Error::CannotStartAs { .. } | Error::Refused { .. } => {
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+            }
+            Error::BadReport(_) | Error::UnknownState(_) | Error::BadArgument { .. } => {
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
+            }
+            Error::UnknownNode(_) | Error::UnknownGroup(_) | Error::NoGroup { .. } => {
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT
+            }
+            Error::UnknownFormation(_) => PgSqlErrorCode::ERRCODE_INVALID_OBJECT_DEFINITION,
+            Error::OtherCluster { .. } => PgSqlErrorCode::ERRCODE_EXCLUSION_VIOLATION,
+            Error::Taken { .. } => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+            Error::CannotRegister(_) => PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
+            Error::BoardFull(_) => PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Error::Restless { .. } | Error::Internal(_) => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Error::NotPreloaded => "pgautofailover is not in shared_preload_libraries of this server".into(),
+            Error::WrongDatabase { here, monitor } => {
+                format!("this is database \"{here}\", and the monitor's database is \"{monitor}\"")
+            }
+            Error::Isolation => "the monitor decides in READ COMMITTED transactions only".into(),
+            Error::BadReport(why) => format!("the report cannot be read: {why}"),
+            Error::UnknownNode(id) => format!("no node with id {id} is registered here"),
+            Error::UnknownFormation(name) => format!("no formation is called \"{name}\""),
+            Error::UnknownGroup(serial) => format!("no group has the serial number {serial}"),
+            Error::NoGroup { formation, number } => format!("formation \"{formation}\" has no group {number}"),
+            Error::UnknownState(state) => format!("no state is called \"{state}\""),
+            Error::BadArgument { message, .. } | Error::Taken { message, .. } => message.clone(),
+            Error::SessionOver(id) => format!("node {id} has opened a newer connection to the monitor; this one is over"),
+            Error::OtherCluster { node, theirs, ours } => {
+                format!("node {node} has system identifier {theirs}, and its group has {ours}")
+            }
+            Error::CannotStartAs { requested, granted } => {
+                format!("a new node of this group starts as {granted}, not as {requested}")
+            }
+            Error::CannotRegister(why) => format!("a node cannot be registered now: {why}"),
+            Error::Refused { what, why } => format!("{what} is not possible now: {why}"),
+            Error::BoardFull(size) => format!("the monitor's board has room for {size} nodes, and all of it is taken"),
+            Error::Restless { group, rules } => {
+                format!("the rules for group {group} did not come to rest; the last ones were {}", rules.join(", "))
+            }
+            Error::Internal(what) => what.clone(),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Error::NotPreloaded => {
+                "Set shared_preload_libraries = 'pgautofailover' in the monitor's postgresql.conf and restart it."
+            }
+            Error::WrongDatabase { .. } => {
+                "Connect to the monitor's database, or set pgautofailover.database and restart the monitor."
+            }
+            Error::Isolation => "Call it in a transaction with ISOLATION LEVEL READ COMMITTED, or outside of one.",
+            Error::BadReport(_) => "Install the same version of pg_autoctl on the node as on the monitor.",
+            Error::UnknownNode(_) => {
+                "pg_autoctl show state lists the nodes; a node that was dropped must be created again."
+            }
+            Error::UnknownFormation(_) => "Create it with pgautofailover.create_formation, or use formation 'default'.",
+            Error::UnknownGroup(_) | Error::NoGroup { .. } => {
+                "A group exists once its first node is registered; pg_autoctl show state lists them."
+            }
+            Error::UnknownState(_) => "The names are those of the type pgautofailover.replication_state.",
+            Error::BadArgument { hint, .. } | Error::Taken { hint, .. } => hint,
+            Error::SessionOver(_) => "Make sure that only one server runs with this node's identity.",
+            Error::OtherCluster { .. } => {
+                "Nodes of one group are copies of one cluster: create the node again with an empty data directory."
+            }
+            Error::CannotStartAs { .. } => "Register it with initial_group_role 'init', or in another group.",
+            Error::CannotRegister(why) | Error::Refused { why, .. } => why.hint(),
+            Error::BoardFull(_) => "Drop nodes that are gone with pg_autoctl drop node, or use a second monitor.",
+            Error::Restless { .. } => "This is a defect of the monitor: please report it with the last events.",
+            Error::Internal(_) => TRY_AGAIN_OR_REINSTALL,
+        }
+    }
+
+    /// Raises it as an ERROR of PostgreSQL.
+    pub fn raise(self) -> ! {
+        ErrorReport::new(self.code(), self.message(), "pgautofailover").set_hint(self.hint()).report(PgLogLevel::ERROR);
+        unreachable!("an ERROR does not return")
+    }
+}

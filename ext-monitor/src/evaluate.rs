@@ -1,0 +1,254 @@
+//! Load, change, decide, save: the only way by which a goal is ever changed, whoever asked.
+//!
+//! One evaluation of a group at a time, from its lock to the end of the transaction. The board is told that it has
+//! begun BEFORE anything is read, so that no lease is granted behind its back (law 2), and what it came to only when
+//! the transaction has committed. Should it fail in between, the board goes on saying that one is under way, and the
+//! next report or the worker evaluates anew.
+use crate::api::heartbeat::{self, Answer};
+use crate::error::Error;
+use crate::notify::{self, Push};
+use crate::store::event::{self, Event};
+use crate::store::group::{self, Stored};
+use crate::store::node::Member;
+use crate::{gucs, pg};
+use fsm::group::{Group, Node, Session};
+use fsm::message::Receiver;
+use fsm::monitor::{self, Facts};
+use fsm::policy::Policy;
+use fsm::state::State;
+use fsm::units::{Moment, NodeId};
+use std::cell::RefCell;
+
+/// More rules than this in a row mean that two of them undo each other.
+const MOST_DECISIONS: usize = 50;
+
+/// A group under evaluation.
+pub struct Scene {
+    /// Its serial number.
+    pub serial: i32,
+    /// As it was read.
+    pub stored: Stored,
+    /// As it is now.
+    pub group: Group,
+    /// Its nodes' descriptions, as they are now.
+    pub members: Vec<Member>,
+    /// What to decide by.
+    pub policy: Policy,
+    /// When.
+    pub now: Moment,
+}
+
+/// What the board is to be told when this transaction commits.
+struct Pending {
+    serial: i32,
+    changed: bool,
+    unsettled: bool,
+    answer: Option<Answer>,
+}
+
+thread_local! {
+    static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Evaluates a group: `enter` brings in what is new, the rules do the rest.
+pub fn evaluate<T>(
+    serial: i32,
+    enter: impl FnOnce(&mut Scene) -> Result<T, Error>,
+) -> Result<(T, Scene), Error> {
+    if !pg::is_read_committed() {
+        return Err(Error::Isolation);
+    }
+    group::lock(serial)?;
+    let mut scene = begin(serial)?;
+    let before = scene.group.clone();
+    let result = enter(&mut scene)?;
+    tell(&scene, &before, &scene.group, None)?;
+    let mut fired: Vec<&'static str> = Vec::new();
+    while let Some(decision) = monitor::decide(&scene.group, &scene.policy, scene.now) {
+        let before = std::mem::replace(&mut scene.group, decision.group);
+        tell(&scene, &before, &scene.group, Some(decision.rule))?;
+        fired.push(decision.rule);
+        if fired.len() > MOST_DECISIONS {
+            let rules = fired.split_off(MOST_DECISIONS - 5);
+            return Err(Error::Restless { group: serial, rules });
+        }
+    }
+    end(&scene, &before)?;
+    Ok((result, scene))
+}
+
+fn begin(serial: i32) -> Result<Scene, Error> {
+    pg::board(|board| board.group_or_new(serial).map(|slot| slot.under_evaluation = true))??;
+    let stored = group::load(serial)?;
+    let (policy, now) = (gucs::policy(), pg::now());
+    let group = pg::board(|board| -> Result<Group, Error> {
+        for member in &stored.members {
+            board.place(member.id, serial, &member.host, member.port, now)?;
+        }
+        board.keep_nodes(serial, |id| stored.members.iter().any(|member| member.id == id));
+        let granted_until = board.group_or_new(serial)?.granted_until;
+        Ok(stored.group(board, granted_until, policy.margin))
+    })??;
+    let members = stored.members.clone();
+    Ok(Scene { serial, stored, group, members, policy, now })
+}
+
+fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
+    let changed = group::save(scene.serial, &scene.stored, &scene.group, &scene.members, scene.policy.lease)?;
+    if is_news_for_keepers(before, &scene.group) {
+        notify::push(scene.serial, Push::Goal)?;
+    }
+    pg::board(|board| -> Result<(), Error> {
+        for (node, member) in scene.group.nodes.iter().filter_map(|node| Some((node, scene.member(node.id)?))) {
+            let slot = board.place(node.id, scene.serial, &member.host, member.port, scene.now)?;
+            slot.heard = node.heard;
+            slot.lsn = node.lsn;
+            slot.receiver_since = node.receiver_since;
+            slot.goal_since = node.goal_since;
+        }
+        Ok(())
+    })??;
+    let unsettled = is_unsettled(&scene.group);
+    PENDING.with_borrow_mut(|pending| {
+        let known = pending.iter_mut().find(|entry| entry.serial == scene.serial);
+        match known {
+            Some(entry) => (entry.changed, entry.unsettled) = (entry.changed || changed, unsettled),
+            None => pending.push(Pending { serial: scene.serial, changed, unsettled, answer: None }),
+        }
+    });
+    Ok(())
+}
+
+/// A keeper has something new to hear.
+fn is_news_for_keepers(before: &Group, after: &Group) -> bool {
+    let goals = |group: &Group| group.nodes.iter().map(|node| (node.id, node.goal)).collect::<Vec<_>>();
+    let head = |group: &Group| (group.term, group.rule.clone(), group.next_rule.clone(), group.election.clone());
+    goals(before) != goals(after) || head(before) != head(after)
+}
+
+/// Something is under way, or somebody is missing: heartbeats evaluate, and the worker looks often.
+fn is_unsettled(group: &Group) -> bool {
+    let restless = |node: &Node| {
+        let catching_up = node.goal == State::CatchingUp;
+        let unfed = node.goal.follows() && node.receiver != Receiver::Streaming;
+        !node.settled() || catching_up || unfed || node.leaving || node.session == Session::Lost
+    };
+    group.election.is_some() || group.next_rule.is_some() || group.nodes.iter().any(restless)
+}
+
+impl Scene {
+    /// The description of a node.
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// The description of a node, to change it.
+    pub fn member_mut(&mut self, id: NodeId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    /// Remembers an answer, to be given again once this transaction has committed and as long as nothing changes.
+    pub fn remember(&self, answer: Answer) {
+        PENDING.with_borrow_mut(|pending| {
+            if let Some(entry) = pending.iter_mut().find(|entry| entry.serial == self.serial) {
+                entry.answer = Some(answer);
+            }
+        });
+    }
+}
+
+// ---- what is told
+
+/// Events and notifications for everything that differs between two moments of an evaluation.
+fn tell(scene: &Scene, before: &Group, after: &Group, rule: Option<&'static str>) -> Result<(), Error> {
+    let mut told = false;
+    for node in &after.nodes {
+        let Some(member) = scene.member(node.id) else { continue };
+        let Some(text) = describe(member, before.node(node.id), node, rule) else { continue };
+        record(scene, before, Some((member, node)), &text, rule)?;
+        let health = Facts::new(after, &scene.policy, scene.now).health(node);
+        notify::state(&scene.stored.formation, scene.stored.number, member, node, health)?;
+        told = true;
+    }
+    for gone in before.nodes.iter().filter(|node| after.node(node.id).is_none()) {
+        let Some(member) = scene.member(gone.id) else { continue };
+        let text = format!("{} has left the group", name(member));
+        record(scene, before, Some((member, gone)), &text, rule)?;
+        told = true;
+    }
+    match rule {
+        Some(fired) if !told => {
+            let Stored { formation, number, .. } = &scene.stored;
+            let text = format!("Group {number} of formation {formation}, term {}: {fired}", after.term);
+            record(scene, before, None, &text, rule)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn record(
+    scene: &Scene,
+    before: &Group,
+    node: Option<(&Member, &Node)>,
+    text: &str,
+    rule: Option<&str>,
+) -> Result<(), Error> {
+    event::record(&Event {
+        formation: &scene.stored.formation,
+        group: scene.stored.number,
+        node,
+        description: text,
+        rule,
+        facts: rule.map(|_| before),
+    })?;
+    notify::log(text)
+}
+
+fn name(member: &Member) -> String {
+    format!("Node {} \"{}\" ({}:{})", member.id, member.name, member.host, member.port)
+}
+
+/// One sentence about what is new of a node, when something is.
+fn describe(member: &Member, before: Option<&Node>, after: &Node, rule: Option<&str>) -> Option<String> {
+    let because = rule.map(|rule| format!(": {rule}")).unwrap_or_default();
+    let Some(before) = before else {
+        return Some(format!("{} is registered, to become {}", name(member), after.goal));
+    };
+    match (before.reported != after.reported, before.goal != after.goal) {
+        (_, true) => Some(format!(
+            "{} is {} and is to become {}{because}",
+            name(member),
+            after.reported,
+            after.goal
+        )),
+        (true, false) => Some(format!("{} is {} now", name(member), after.reported)),
+        (false, false) => None,
+    }
+}
+
+// ---- the end of a transaction
+
+/// The transaction has committed, and still holds its locks.
+pub fn at_commit() {
+    for pending in PENDING.take() {
+        // Without a board nothing was ever pending.
+        let generation = pg::board(|board| {
+            let slot = board.group(pending.serial)?;
+            slot.under_evaluation = false;
+            slot.unsettled = pending.unsettled;
+            slot.generation += u64::from(pending.changed);
+            Some(slot.generation)
+        });
+        if let (Ok(Some(generation)), Some(answer)) = (generation, pending.answer) {
+            heartbeat::keep(answer, generation);
+        }
+        if pending.changed {
+            pg::ring();
+        }
+    }
+}
+
+/// The transaction, or a part of it, was undone.
+pub fn at_abort() {
+    PENDING.take();
+}

@@ -1,0 +1,60 @@
+//! The table `event`.
+use super::write;
+use crate::error::Error;
+use crate::store::node::Member;
+use fsm::group::{Group, Node};
+use pgrx::JsonB;
+use serde_json::json;
+
+/// What an event tells.
+pub struct Event<'a> {
+    /// The formation it happened in.
+    pub formation: &'a str,
+    /// The group's number.
+    pub group: i32,
+    /// The node it is about, as it is after the event; none: the group.
+    pub node: Option<(&'a Member, &'a Node)>,
+    /// One sentence.
+    pub description: &'a str,
+    /// The rule that fired.
+    pub rule: Option<&'a str>,
+    /// What the rule saw.
+    pub facts: Option<&'a Group>,
+}
+
+/// Writes it down.
+pub fn record(event: &Event) -> Result<(), Error> {
+    let mut row = json!({
+        "formationid": event.formation,
+        "groupid": event.group,
+        "description": event.description,
+        "rule": event.rule,
+        "facts": event.facts,
+    });
+    if let (Some((member, node)), Some(fields)) = (event.node, row.as_object_mut()) {
+        let about = json!({
+            "nodeid": node.id,
+            "nodename": member.name,
+            "nodehost": member.host,
+            "nodeport": member.port,
+            "reportedstate": node.reported,
+            "goalstate": node.goal,
+            "reportedrepstate": member.rep_state,
+            "reportedtli": node.timeline,
+            "reportedlsn": node.lsn.unwrap_or_default(),
+            "candidatepriority": node.priority,
+            "replicationquorum": node.quorum,
+        });
+        fields.extend(about.as_object().cloned().unwrap_or_default());
+    }
+    write(
+        "INSERT INTO pgautofailover.event (formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate,
+                goalstate, reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum,
+                description, rule, facts)
+         SELECT formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate, goalstate,
+                reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum, description, rule,
+                facts
+           FROM pg_catalog.jsonb_populate_record(NULL::pgautofailover.event, $1)",
+        &[JsonB(row).into()],
+    )
+}

@@ -1,0 +1,202 @@
+//! The tables `group_state` and `reign`: term, rule, election and who reigned when.
+use super::node::{self, Member};
+use super::{fetch, write};
+use crate::board::{Board, NodeSlot};
+use crate::error::Error;
+use crate::pg;
+use fsm::group::{Election, Group, NextRule, Reign};
+use fsm::rule::Rule;
+use fsm::units::{Millis, Moment, NodeId, RuleNumber, Term};
+use pgrx::{JsonB, pg_sys};
+use serde::{Deserialize, Serialize};
+
+/// A group as it is stored.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Stored {
+    /// Its formation.
+    pub formation: String,
+    /// Its number in the formation.
+    pub number: i32,
+    /// Of the formation.
+    pub number_sync_standbys: u32,
+    /// For streaming between its nodes.
+    pub replication_password: String,
+    /// What decisions need.
+    pub head: Head,
+    /// Every recorded reign, oldest first.
+    pub reigns: Vec<Reign>,
+    /// Its nodes, by id.
+    pub members: Vec<Member>,
+}
+
+/// What of a group's row decisions change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// See [`Group::term`].
+    pub term: Term,
+    /// See [`Group::rule`].
+    pub rule: Rule,
+    /// See [`Group::next_rule`].
+    pub next_rule: Option<NextRule>,
+    /// See [`Group::election`].
+    pub election: Option<Election>,
+    /// See [`Group::unleased`].
+    pub unleased: bool,
+    /// See [`Group::last_rule_number`].
+    pub last_rule_number: RuleNumber,
+    /// The longest lease ever granted: after a restart of the monitor one of that length may still run.
+    pub longest_lease_ms: Millis,
+}
+
+/// The group of a node.
+pub fn of_node(id: NodeId) -> Result<i32, Error> {
+    let found = fetch("SELECT groupserial FROM pgautofailover.node_state WHERE nodeid = $1", &[id.0.into()])?;
+    found.ok_or(Error::UnknownNode(id))
+}
+
+/// The group of that number in the formation.
+pub fn of_formation(formation: &str, number: i32) -> Result<i32, Error> {
+    let found = fetch(
+        "SELECT groupserial FROM pgautofailover.group_state WHERE formationid = $1 AND groupid = $2",
+        &[formation.into(), number.into()],
+    )?;
+    found.ok_or_else(|| Error::NoGroup { formation: formation.to_owned(), number })
+}
+
+/// The same, made when it does not exist.
+pub fn of_formation_or_new(formation: &str, number: i32) -> Result<i32, Error> {
+    match of_formation(formation, number) {
+        Err(Error::NoGroup { .. }) => {
+            let password: String = pg::strong_random::<24>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+            write(
+                "INSERT INTO pgautofailover.group_state (formationid, groupid, replication_password)
+                 VALUES ($1, $2, $3) ON CONFLICT (formationid, groupid) DO NOTHING",
+                &[formation.into(), number.into(), password.into()],
+            )?;
+            of_formation(formation, number)
+        }
+        other => other,
+    }
+}
+
+/// Every group's serial number.
+pub fn all() -> Result<Vec<i32>, Error> {
+    let found: Option<Vec<i32>> =
+        fetch("SELECT pg_catalog.array_agg(groupserial ORDER BY groupserial) FROM pgautofailover.group_state", &[])?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Waits until nobody else evaluates the group. Held to the end of the transaction.
+pub fn lock(serial: i32) -> Result<(), Error> {
+    let table: Option<pg_sys::Oid> = fetch("SELECT 'pgautofailover.group_state'::pg_catalog.regclass::oid", &[])?;
+    let table = table.ok_or_else(|| Error::Internal("the table pgautofailover.group_state is missing".into()))?;
+    pg::lock_group(table, serial);
+    Ok(())
+}
+
+const LOAD: &str = "
+SELECT jsonb_build_object(
+  'formation', g.formationid, 'number', g.groupid, 'number_sync_standbys', f.number_sync_standbys,
+  'replication_password', g.replication_password,
+  'head', jsonb_build_object(
+     'term', g.term, 'rule', g.rule, 'next_rule', g.next_rule, 'election', g.election, 'unleased', g.unleased,
+     'last_rule_number', g.last_rule_number, 'longest_lease_ms', g.longest_lease_ms),
+  'reigns', coalesce(
+     (SELECT jsonb_agg(jsonb_build_object('term', r.term, 'writer', r.writer, 'timeline', r.timeline,
+                                          'switch_lsn', r.switch_lsn) ORDER BY r.term)
+        FROM pgautofailover.reign r WHERE r.groupserial = g.groupserial), '[]'),
+  'members', coalesce(
+     (SELECT jsonb_agg(jsonb_build_object(
+         'id', n.nodeid, 'name', n.nodename, 'host', n.nodehost, 'port', n.nodeport, 'cluster', n.nodecluster,
+         'system_identifier', n.sysidentifier, 'pg_is_running', n.reportedpgisrunning, 'rep_state', n.reportedrepstate,
+         'boot', n.boot, 'note', n.note,
+         'state', jsonb_build_object(
+            'priority', n.candidatepriority, 'quorum', n.replicationquorum, 'goal', n.goalstate,
+            'reported', n.reportedstate, 'term', n.term, 'pledge', n.pledge, 'history', n.history,
+            'timeline', n.reportedtli, 'promotion', n.promotion, 'rule', n.rule_number,
+            'checkpoint_timeline', n.checkpoint_tli, 'in_recovery', n.in_recovery, 'fenced', n.fenced,
+            'leaving', n.leaving, 'receiver', n.receiver, 'followers', n.followers),
+         'lsn', n.reportedlsn) ORDER BY n.nodeid)
+        FROM pgautofailover.node_state n WHERE n.groupserial = g.groupserial), '[]'))
+FROM pgautofailover.group_state g JOIN pgautofailover.formation f USING (formationid)
+WHERE g.groupserial = $1";
+
+/// Reads a group.
+pub fn load(serial: i32) -> Result<Stored, Error> {
+    let found: Option<JsonB> = fetch(LOAD, &[serial.into()])?;
+    let JsonB(value) = found.ok_or(Error::UnknownGroup(serial))?;
+    Ok(serde_json::from_value(value)?)
+}
+
+impl Stored {
+    /// The group as a value, with what the board knows of the moment. `granted_until` is what the board says.
+    pub fn group(&self, board: &mut Board, granted_until: Moment, margin: Millis) -> Group {
+        let from_before = board.started.plus(self.head.longest_lease_ms).plus(margin);
+        let slot = |board: &mut Board, id| -> Option<NodeSlot> { board.node(id).copied() };
+        let nodes = self.members.iter().map(|member| member.node(slot(board, member.id).as_ref(), board.started));
+        let nodes = nodes.collect();
+        Group {
+            term: self.head.term,
+            reigns: self.reigns.clone(),
+            election: self.head.election.clone(),
+            rule: self.head.rule.clone(),
+            next_rule: self.head.next_rule.clone(),
+            unleased: self.head.unleased,
+            last_rule_number: self.head.last_rule_number,
+            number_sync_standbys: self.number_sync_standbys,
+            granted_until: granted_until.max(from_before),
+            monitor_started: board.started,
+            nodes,
+        }
+    }
+}
+
+/// Writes what has changed from `before`, with the nodes described in `members`. True when anything had.
+pub fn save(serial: i32, before: &Stored, group: &Group, members: &[Member], lease: Millis) -> Result<bool, Error> {
+    let head = Head {
+        term: group.term,
+        rule: group.rule.clone(),
+        next_rule: group.next_rule.clone(),
+        election: group.election.clone(),
+        unleased: group.unleased,
+        last_rule_number: group.last_rule_number,
+        longest_lease_ms: before.head.longest_lease_ms.max(lease),
+    };
+    let mut changed = node::save(serial, &before.members, group, members)?;
+    if head != before.head {
+        changed = true;
+        write(
+            "UPDATE pgautofailover.group_state g
+                SET term = x.term, rule = x.rule, next_rule = x.next_rule, election = x.election,
+                    unleased = x.unleased, last_rule_number = x.last_rule_number,
+                    longest_lease_ms = x.longest_lease_ms
+               FROM pg_catalog.jsonb_to_record($2) AS x(term bigint, rule jsonb, next_rule jsonb, election jsonb,
+                    unleased bool, last_rule_number bigint, longest_lease_ms bigint)
+              WHERE g.groupserial = $1",
+            &[serial.into(), JsonB(serde_json::to_value(&head)?).into()],
+        )?;
+    }
+    if group.reigns != before.reigns {
+        changed = true;
+        save_reigns(serial, &before.reigns, &group.reigns)?;
+    }
+    Ok(changed)
+}
+
+fn save_reigns(serial: i32, before: &[Reign], after: &[Reign]) -> Result<(), Error> {
+    if before.iter().any(|old| after.iter().all(|reign| reign.term != old.term)) {
+        // Only the removal of a group's last node takes its history with it.
+        write("DELETE FROM pgautofailover.reign WHERE groupserial = $1", &[serial.into()])?;
+    }
+    for reign in after.iter().filter(|reign| !before.contains(reign)) {
+        write(
+            "INSERT INTO pgautofailover.reign (groupserial, term, writer, timeline, switch_lsn)
+             SELECT $1, x.term, x.writer, x.timeline, x.switch_lsn
+               FROM pg_catalog.jsonb_to_record($2) AS x(term bigint, writer bigint, timeline int, switch_lsn pg_lsn)
+             ON CONFLICT (groupserial, term) DO UPDATE
+                SET writer = excluded.writer, timeline = excluded.timeline, switch_lsn = excluded.switch_lsn",
+            &[serial.into(), JsonB(serde_json::to_value(reign)?).into()],
+        )?;
+    }
+    Ok(())
+}

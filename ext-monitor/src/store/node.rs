@@ -1,0 +1,211 @@
+//! The table `node_state`.
+use super::{fetch, write};
+use crate::board::NodeSlot;
+use crate::error::Error;
+use fsm::group::{Group, Node, Probe, Session};
+use fsm::message::{Promotion, Receiver};
+use fsm::state::State;
+use fsm::units::{Lsn, Moment, NodeId, RuleNumber, Term, Timeline};
+use pgrx::JsonB;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A node as it is stored: who it is, and its state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its id.
+    pub id: NodeId,
+    /// Its label.
+    pub name: String,
+    /// Where its server listens.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The data centre or the like.
+    pub cluster: String,
+    /// Of its cluster; 0: not known yet.
+    pub system_identifier: i64,
+    /// As reported.
+    pub pg_is_running: bool,
+    /// As reported: what the primary sees of its replication.
+    pub rep_state: String,
+    /// The highest boot counter it has reported.
+    pub boot: u64,
+    /// What it waits for, or what went wrong last.
+    pub note: Option<String>,
+    /// What decisions look at.
+    pub state: NodeState,
+    /// The end of its WAL when the row was written last; the board knows better.
+    pub lsn: Option<Lsn>,
+}
+
+/// The durable part of [`Node`]; each field is the one of the same name there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeState {
+    pub priority: u8,
+    pub quorum: bool,
+    pub goal: State,
+    pub reported: State,
+    pub term: Term,
+    pub pledge: Term,
+    pub history: Term,
+    pub timeline: Timeline,
+    pub promotion: Option<Promotion>,
+    pub rule: RuleNumber,
+    pub checkpoint_timeline: Timeline,
+    pub in_recovery: bool,
+    pub fenced: bool,
+    pub leaving: bool,
+    pub receiver: Receiver,
+    pub followers: BTreeSet<NodeId>,
+}
+
+impl NodeState {
+    /// What of `node` is stored.
+    pub fn of(node: &Node) -> NodeState {
+        NodeState {
+            priority: node.priority,
+            quorum: node.quorum,
+            goal: node.goal,
+            reported: node.reported,
+            term: node.term,
+            pledge: node.pledge,
+            history: node.history,
+            timeline: node.timeline,
+            promotion: node.promotion,
+            rule: node.rule,
+            checkpoint_timeline: node.checkpoint_timeline,
+            in_recovery: node.in_recovery,
+            fenced: node.fenced,
+            leaving: node.leaving,
+            receiver: node.receiver,
+            followers: node.followers.clone(),
+        }
+    }
+}
+
+impl Member {
+    /// The node as a value, with what the board knows of the moment. `unknown_since` stands for moments nobody saw.
+    pub fn node(&self, slot: Option<&NodeSlot>, unknown_since: Moment) -> Node {
+        let state = &self.state;
+        Node {
+            id: self.id,
+            priority: state.priority,
+            quorum: state.quorum,
+            goal: state.goal,
+            reported: state.reported,
+            term: state.term,
+            pledge: state.pledge,
+            history: state.history,
+            timeline: state.timeline,
+            lsn: slot.and_then(|slot| slot.heard.and(Some(slot.lsn))).unwrap_or(self.lsn),
+            promotion: state.promotion,
+            rule: state.rule,
+            checkpoint_timeline: state.checkpoint_timeline,
+            in_recovery: state.in_recovery,
+            fenced: state.fenced,
+            leaving: state.leaving,
+            receiver: state.receiver,
+            followers: state.followers.clone(),
+            receiver_since: slot.map_or(unknown_since, |slot| slot.receiver_since),
+            heard: slot.and_then(|slot| slot.heard),
+            session: slot.map_or(Session::Never, |slot| slot.session),
+            probe: slot.map_or(Probe::Unknown, |slot| slot.probe),
+            probe_since: slot.map_or(unknown_since, |slot| slot.probe_since),
+            goal_since: slot.map_or(unknown_since, |slot| slot.goal_since),
+        }
+    }
+}
+
+/// The next node id; or `wanted`, after which every id given by itself is larger.
+pub fn new_id(wanted: Option<i64>) -> Result<NodeId, Error> {
+    let given: Option<i64> = match wanted {
+        None => fetch("SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')", &[])?,
+        Some(wanted) => fetch(
+            "SELECT CASE WHEN last_value <= $1
+                    THEN pg_catalog.setval('pgautofailover.node_nodeid_seq', $1) ELSE $1 END
+               FROM pgautofailover.node_nodeid_seq",
+            &[wanted.into()],
+        )?,
+    };
+    given.map(NodeId).ok_or_else(|| Error::Internal("the sequence of node ids gave nothing".into()))
+}
+
+/// The formation and id of whoever has this address, or this name in the formation.
+pub fn holder(formation: &str, name: &str, host: &str, port: u16) -> Result<Option<(String, NodeId)>, Error> {
+    let found: Option<JsonB> = fetch(
+        "SELECT jsonb_build_array(formationid, nodeid) FROM pgautofailover.node_state
+          WHERE (nodehost = $3 AND nodeport = $4) OR (formationid = $1 AND nodename = $2)
+          ORDER BY nodehost = $3 AND nodeport = $4 DESC",
+        &[formation.into(), name.into(), host.into(), i32::from(port).into()],
+    )?;
+    Ok(found.map(|JsonB(value)| serde_json::from_value(value)).transpose()?)
+}
+
+/// Inserts, updates and deletes rows so that they say what `group` says. True when anything was to do.
+pub fn save(serial: i32, before: &[Member], group: &Group, members: &[Member]) -> Result<bool, Error> {
+    let mut changed = false;
+    for old in before.iter().filter(|old| group.node(old.id).is_none()) {
+        write("DELETE FROM pgautofailover.node_state WHERE nodeid = $1", &[old.id.0.into()])?;
+        changed = true;
+    }
+    for node in &group.nodes {
+        let described = members.iter().find(|member| member.id == node.id);
+        let described = described.ok_or_else(|| Error::Internal(format!("node {} has no description", node.id)))?;
+        let after = Member { state: NodeState::of(node), lsn: node.lsn, ..described.clone() };
+        match before.iter().find(|old| old.id == node.id) {
+            // Where WAL ends changes all the time; it is written when something else is.
+            Some(old) if Member { lsn: old.lsn, ..after.clone() } == *old => {}
+            Some(old) => {
+                update(&after, old.state.goal != after.state.goal || old.state.reported != after.state.reported)?;
+                changed = true;
+            }
+            None => {
+                insert(serial, &after)?;
+                update(&after, true)?;
+                changed = true;
+            }
+        }
+    }
+    Ok(changed)
+}
+
+fn insert(serial: i32, member: &Member) -> Result<(), Error> {
+    write(
+        "INSERT INTO pgautofailover.node_state (groupserial, formationid, groupid, nodeid, nodename, nodehost, nodeport)
+         SELECT g.groupserial, g.formationid, g.groupid, $2, $3, $4, $5
+           FROM pgautofailover.group_state g WHERE g.groupserial = $1",
+        &[
+            serial.into(),
+            member.id.0.into(),
+            member.name.as_str().into(),
+            member.host.as_str().into(),
+            i32::from(member.port).into(),
+        ],
+    )
+}
+
+fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
+    write(
+        "UPDATE pgautofailover.node_state n
+            SET nodename = x.name, nodehost = x.host, nodeport = x.port, nodecluster = x.cluster,
+                sysidentifier = x.system_identifier, reportedpgisrunning = x.pg_is_running,
+                reportedrepstate = x.rep_state, boot = x.boot, note = x.note, reportedlsn = x.lsn,
+                reporttime = pg_catalog.clock_timestamp(), walreporttime = pg_catalog.clock_timestamp(),
+                statechangetime = CASE WHEN $2 THEN pg_catalog.clock_timestamp() ELSE n.statechangetime END,
+                candidatepriority = s.priority, replicationquorum = s.quorum, goalstate = s.goal,
+                reportedstate = s.reported, term = s.term, pledge = s.pledge, history = s.history,
+                reportedtli = s.timeline, promotion = s.promotion, rule_number = s.rule,
+                checkpoint_tli = s.checkpoint_timeline, in_recovery = s.in_recovery, fenced = s.fenced,
+                leaving = s.leaving, receiver = s.receiver, followers = s.followers
+           FROM pg_catalog.jsonb_to_record($1) AS x(id bigint, name text, host text, port int, cluster text,
+                system_identifier bigint, pg_is_running bool, rep_state text, boot bigint, note text, lsn pg_lsn,
+                state jsonb),
+                pg_catalog.jsonb_to_record(x.state) AS s(priority int, quorum bool,
+                goal pgautofailover.replication_state, reported pgautofailover.replication_state, term bigint,
+                pledge bigint, history bigint, timeline int, promotion jsonb, rule bigint, checkpoint_timeline int,
+                in_recovery bool, fenced bool, leaving bool, receiver text, followers jsonb)
+          WHERE n.nodeid = x.id",
+        &[JsonB(serde_json::to_value(member)?).into(), state_changed.into()],
+    )
+}

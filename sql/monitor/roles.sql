@@ -1,0 +1,16 @@
+-- Roles belong to the whole server and outlive the extension, so they may be here already. They have no password:
+-- who may log in, and how, is for pg_hba.conf and ALTER ROLE.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'autoctl_node') THEN
+        CREATE ROLE autoctl_node LOGIN;
+        COMMENT ON ROLE autoctl_node IS 'pg_auto_failover: nodes and the tools that may change a formation';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'autoctl') THEN
+        CREATE ROLE autoctl LOGIN;
+        COMMENT ON ROLE autoctl IS 'pg_auto_failover: operators';
+    END IF;
+END
+$$;
+GRANT autoctl_node TO autoctl;
+GRANT USAGE ON SCHEMA pgautofailover TO autoctl_node;
