@@ -70,7 +70,10 @@ pub fn run() {
             set_gate(&state);
         }
         Standing::Doubtful(why) => {
-            pg::warn(&format!("{why}; this node starts as a standby and follows nobody"));
+            pg::warn(&format!(
+                "{why}; so this node starts as a standby and follows nobody. Bring the file back, or make the node anew \
+                 with \"pg_autoctl create postgres\""
+            ));
             set_signal_file(&pgdata, false);
         }
         Standing::NotEnrolled => {}

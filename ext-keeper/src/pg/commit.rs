@@ -1,6 +1,5 @@
 //! The last moment before a commit record is written.
 use pgrx::pg_sys;
-use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::prelude::*;
 use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
@@ -41,7 +40,8 @@ unsafe extern "C-unwind" fn on_transaction_event(event: pg_sys::XactEvent::Type,
     // waits that ended without enough members.
 }
 
-#[pg_guard]
+/// Not guarded by pgrx, which would turn every ERROR of every statement into a panic and back, with a backtrace for the
+/// user: an ERROR jumps over this frame, which has nothing to clean up.
 #[expect(clippy::too_many_arguments, reason = "PostgreSQL's signature")]
 unsafe extern "C-unwind" fn on_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -53,29 +53,38 @@ unsafe extern "C-unwind" fn on_utility(
     destination: *mut pg_sys::DestReceiver,
     completion: *mut pg_sys::QueryCompletion,
 ) {
-    // SAFETY: the arguments are PostgreSQL's and go on as they came; the tag is looked at before the cast.
+    // SAFETY: the arguments are PostgreSQL's and go on as they came.
     unsafe {
+        check_utility(statement);
+        let next = PREVIOUS_UTILITY.get().copied().flatten().unwrap_or(standard_ProcessUtility);
+        next(statement, query, read_only_tree, context, parameters, environment, destination, completion);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn check_utility(statement: *mut pg_sys::PlannedStmt) {
+    // SAFETY: a statement of PostgreSQL's; the tag is looked at before the cast.
+    let commits_prepared = unsafe {
         let node = (*statement).utilityStmt;
-        if (*node).type_ == pg_sys::NodeTag::T_TransactionStmt
+        (*node).type_ == pg_sys::NodeTag::T_TransactionStmt
             && (*node.cast::<pg_sys::TransactionStmt>()).kind
                 == pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED
-        {
-            check();
-        }
-        match PREVIOUS_UTILITY.get().copied().flatten() {
-            Some(previous) => pg_guard_ffi_boundary(|| {
-                previous(statement, query, read_only_tree, context, parameters, environment, destination, completion);
-            }),
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                parameters,
-                environment,
-                destination,
-                completion,
-            ),
-        }
+    };
+    if commits_prepared {
+        check();
     }
+}
+
+unsafe extern "C-unwind" {
+    /// PostgreSQL's own, without pgrx's guard.
+    fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        query: *const c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        parameters: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        destination: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
 }

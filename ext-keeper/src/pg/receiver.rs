@@ -1,9 +1,10 @@
 //! The functions through which the WAL receiver speaks to its upstream, with a gate in front of them.
 //!
 //! PostgreSQL calls them through one table of pointers, made for the library libpqwalreceiver to fill in. It is
-//! loaded early, and the table replaced by a copy in which a few functions are ours.
+//! loaded early, and the table replaced by a copy in which a few functions are ours. Those are not guarded by pgrx, which
+//! would turn PostgreSQL's ERRORs into panics and back: an ERROR jumps over their frames, which have nothing to clean
+//! up. What asks the gate is guarded.
 use pgrx::pg_sys;
-use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::prelude::*;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::OnceLock;
@@ -61,19 +62,19 @@ fn gate() -> Option<&'static Gate> {
     INSTALLED.get().filter(|_| is_receiver).map(|installed| &installed.gate)
 }
 
-/// One of the original functions. All are set: PostgreSQL calls them without looking.
+/// One of the original functions. All are there: PostgreSQL calls them without looking.
 macro_rules! original {
-    ($function:ident ( $($argument:expr),* )) => {{
-        let function = INSTALLED.get().and_then(|installed| installed.original.$function);
-        match function {
-            Some(function) => pg_guard_ffi_boundary(|| function($($argument),*)),
-            None => error!(concat!("pg_autoctl: libpqwalreceiver has no ", stringify!($function))),
+    ($function:ident) => {
+        match INSTALLED.get().and_then(|installed| installed.original.$function) {
+            Some(function) => function,
+            None => std::process::abort(),
         }
-    }};
+    };
 }
 
-/// Writes the refusal where the caller expects libpq's message. Whether there is one.
-unsafe fn refuse(conninfo: *const c_char, err: *mut *mut c_char) -> bool {
+/// Asks whether it may connect. If not, writes the reason where the caller expects libpq's message.
+#[pg_guard]
+unsafe extern "C-unwind" fn refuses(conninfo: *const c_char, err: *mut *mut c_char) -> bool {
     let Some(gate) = gate() else { return false };
     // SAFETY: the caller's string and its place for a message; the copy is made with PostgreSQL's allocator.
     unsafe {
@@ -83,8 +84,33 @@ unsafe fn refuse(conninfo: *const c_char, err: *mut *mut c_char) -> bool {
     true
 }
 
-#[cfg(any(feature = "pg14", feature = "pg15"))]
 #[pg_guard]
+extern "C-unwind" fn check_streaming() {
+    if let Some(Err(why)) = gate().map(|gate| (gate.may_stream)()) {
+        error!("{why}");
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn note_started() {
+    if let Some(gate) = gate() {
+        (gate.started)();
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn note_ended() {
+    if let Some(gate) = gate() {
+        (gate.ended)();
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn may_reply() -> bool {
+    gate().is_none_or(|gate| (gate.may_reply)())
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15"))]
 unsafe extern "C-unwind" fn connect(
     conninfo: *const c_char,
     logical: bool,
@@ -93,15 +119,14 @@ unsafe extern "C-unwind" fn connect(
 ) -> *mut pg_sys::WalReceiverConn {
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
     unsafe {
-        if refuse(conninfo, err) {
+        if refuses(conninfo, err) {
             return std::ptr::null_mut();
         }
-        original!(walrcv_connect(conninfo, logical, appname, err))
+        original!(walrcv_connect)(conninfo, logical, appname, err)
     }
 }
 
 #[cfg(feature = "pg16")]
-#[pg_guard]
 unsafe extern "C-unwind" fn connect(
     conninfo: *const c_char,
     logical: bool,
@@ -111,15 +136,14 @@ unsafe extern "C-unwind" fn connect(
 ) -> *mut pg_sys::WalReceiverConn {
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
     unsafe {
-        if refuse(conninfo, err) {
+        if refuses(conninfo, err) {
             return std::ptr::null_mut();
         }
-        original!(walrcv_connect(conninfo, logical, must_use_password, appname, err))
+        original!(walrcv_connect)(conninfo, logical, must_use_password, appname, err)
     }
 }
 
 #[cfg(any(feature = "pg17", feature = "pg18"))]
-#[pg_guard]
 unsafe extern "C-unwind" fn connect(
     conninfo: *const c_char,
     replication: bool,
@@ -130,58 +154,51 @@ unsafe extern "C-unwind" fn connect(
 ) -> *mut pg_sys::WalReceiverConn {
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
     unsafe {
-        if refuse(conninfo, err) {
+        if refuses(conninfo, err) {
             return std::ptr::null_mut();
         }
-        original!(walrcv_connect(conninfo, replication, logical, must_use_password, appname, err))
+        original!(walrcv_connect)(conninfo, replication, logical, must_use_password, appname, err)
     }
 }
 
-#[pg_guard]
 unsafe extern "C-unwind" fn start_streaming(
     connection: *mut pg_sys::WalReceiverConn,
     options: *const pg_sys::WalRcvStreamOptions,
 ) -> bool {
-    if let Some(Err(why)) = gate().map(|gate| (gate.may_stream)()) {
-        error!("{why}");
-    }
+    check_streaming();
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
-    let streams = unsafe { original!(walrcv_startstreaming(connection, options)) };
-    if let (true, Some(gate)) = (streams, gate()) {
-        (gate.started)();
+    let streams = unsafe { original!(walrcv_startstreaming)(connection, options) };
+    if streams {
+        note_started();
     }
     streams
 }
 
-#[pg_guard]
 unsafe extern "C-unwind" fn end_streaming(
     connection: *mut pg_sys::WalReceiverConn,
     next: *mut pg_sys::TimeLineID,
 ) {
-    if let Some(gate) = gate() {
-        (gate.ended)();
-    }
+    note_ended();
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
-    unsafe { original!(walrcv_endstreaming(connection, next)) }
+    unsafe { original!(walrcv_endstreaming)(connection, next) }
 }
 
-#[pg_guard]
-unsafe extern "C-unwind" fn send(connection: *mut pg_sys::WalReceiverConn, buffer: *const c_char, bytes: c_int) {
+unsafe extern "C-unwind" fn send(
+    connection: *mut pg_sys::WalReceiverConn,
+    buffer: *const c_char,
+    bytes: c_int,
+) {
     // What is not sent was never acknowledged. The receiver publishes what it has flushed before it replies, so
     // whoever closes the gate and reads that position afterwards sees everything that was ever acknowledged.
-    if gate().is_some_and(|gate| !(gate.may_reply)()) {
-        return;
+    if may_reply() {
+        // SAFETY: the arguments are PostgreSQL's and go on as they came.
+        unsafe { original!(walrcv_send)(connection, buffer, bytes) }
     }
-    // SAFETY: the arguments are PostgreSQL's and go on as they came.
-    unsafe { original!(walrcv_send(connection, buffer, bytes)) }
 }
 
 /// Also called when the receiver's process ends, however it ends, as long as PostgreSQL cleans up after it.
-#[pg_guard]
 unsafe extern "C-unwind" fn disconnect(connection: *mut pg_sys::WalReceiverConn) {
-    if let Some(gate) = gate() {
-        (gate.ended)();
-    }
+    note_ended();
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
-    unsafe { original!(walrcv_disconnect(connection)) }
+    unsafe { original!(walrcv_disconnect)(connection) }
 }
