@@ -1,0 +1,160 @@
+//! `create monitor`
+use crate::context::{Context, MONITOR_LIBRARY, Part};
+use crate::credentials::{Address, MONITOR_DATABASE, MONITOR_ROLE};
+use crate::datadir::{self, Content};
+use crate::error::{Error, Kind, Result};
+use crate::install::{self, Auth, Place};
+use crate::postgres::Postgres;
+use crate::printer;
+use crate::sql::{self, Session};
+use crate::view::View;
+use node_files::{Secrets, StateDir, identity};
+use serde_json::json;
+
+/// Options of `create monitor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Port of the server
+    #[arg(long, default_value_t = 5432)]
+    pgport: u16,
+    /// Name or address that nodes reach it by [default: this machine's name]
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Addresses to listen on
+    #[arg(long, default_value = "*", value_name = "ADDRESSES")]
+    listen: String,
+    /// How nodes prove who they are
+    #[arg(long, value_enum, default_value = "scram-sha-256")]
+    auth: Auth,
+}
+
+/// Makes what is missing of a monitor, in an order in which each step can be repeated.
+pub fn run(args: &Args, context: &Context) -> Result<View> {
+    let (pgdata, postgres) = (context.pgdata()?.to_path_buf(), context.postgres()?);
+    let place = Place {
+        state_dir: StateDir::beside(&pgdata),
+        pgdata,
+        listen: args.listen.clone(),
+        port: args.pgport,
+    };
+    let running = datadir::running(&place.pgdata).is_some();
+    check(&place, &postgres, running)?;
+    let hostname = args.hostname.clone().unwrap_or_else(install::machine_name);
+    let address = Address::of(&hostname, args.pgport);
+
+    place.make_state_dir()?;
+    if datadir::inspect(&place.pgdata)? != Content::Cluster {
+        printer::say(&format!("making the cluster in \"{}\"", place.pgdata.display()));
+        postgres.initdb(&place.pgdata, args.auth.method())?;
+    }
+    if running {
+        if context.part(&postgres)? != Part::Monitor {
+            return Err(not_a_monitor(&place));
+        }
+    } else {
+        place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, args.auth, &[])?;
+        postgres.start(&place.pgdata, &place.start_log())?;
+    }
+    let made = populate(&place)?;
+    let complete = running && !made;
+    let new_password = set_password(&place, context)?;
+    install::write_address(&place.state_dir, &address)?;
+
+    if complete && !new_password {
+        printer::say("the monitor was complete already");
+    } else {
+        printer::say("the monitor is ready; nodes and operators reach it by the address printed next");
+        if args.auth == Auth::ScramSha256 {
+            printer::say(&format!(
+                "the password of {MONITOR_ROLE} is kept in \"{}\": give it to pg_autoctl create postgres as PGPASSWORD, \
+                 or in ~/.pgpass; pg_autoctl show uri --with-password --pgdata {} prints it inside the address",
+                place.state_dir.secrets().display(),
+                place.pgdata.display()
+            ));
+        }
+    }
+    Ok(View::outcome(
+        address.to_string(),
+        [
+            ("monitor", json!(address.to_string())),
+            ("pgdata", json!(place.pgdata)),
+            ("existed", json!(complete)),
+        ],
+    ))
+}
+
+/// Everything that can be refused is refused before anything is touched.
+fn check(place: &Place, postgres: &Postgres, running: bool) -> Result<()> {
+    match datadir::inspect(&place.pgdata)? {
+        Content::Missing | Content::Empty => {}
+        Content::Cluster => {
+            postgres.check_version(&place.pgdata)?;
+            if node_files::Identity::read(&place.pgdata)?.is_some() {
+                return Err(not_a_monitor(place));
+            }
+        }
+        Content::Other => return Err(datadir::not_a_database(&place.pgdata)),
+    }
+    postgres.check_library(MONITOR_LIBRARY)?;
+    if running { Ok(()) } else { place.check() }
+}
+
+fn not_a_monitor(place: &Place) -> Error {
+    Error::state(format!("\"{}\" holds another server, which is no monitor", place.pgdata.display()))
+        .hint("a monitor is a server of its own: give --pgdata a new directory")
+}
+
+/// The database and the extension. Whether anything had to be made.
+fn populate(place: &Place) -> Result<bool> {
+    let running = datadir::require_running(&place.pgdata)?;
+    let refused =
+        |failure: sql::Failure| Error::new(Kind::Sql, format!("the monitor's server says: {failure}"));
+    let postgres = datadir::connect(&running, "postgres").map_err(refused)?;
+    let mut made = false;
+    let exists = format!("SELECT 1 FROM pg_database WHERE datname = {}", sql::literal(MONITOR_DATABASE));
+    if postgres.query(&exists, &[]).map_err(refused)?.is_empty() {
+        postgres.run(&format!("CREATE DATABASE {}", sql::name(MONITOR_DATABASE))).map_err(refused)?;
+        made = true;
+    }
+    let database = datadir::connect(&running, MONITOR_DATABASE).map_err(refused)?;
+    let exists = "SELECT 1 FROM pg_extension WHERE extname = 'pgautofailover'";
+    if database.query(exists, &[]).map_err(refused)?.is_empty() {
+        database.run("CREATE EXTENSION pgautofailover").map_err(refused)?;
+        made = true;
+    }
+    Ok(made)
+}
+
+/// The password of nodes and operators: as given with --monitor or PGPASSWORD, else as it was, else a random one.
+/// Whether it is new.
+fn set_password(place: &Place, context: &Context) -> Result<bool> {
+    let given = match context.named_monitor() {
+        Some(text) => Address::parse(text)?.1,
+        None => None,
+    };
+    let given = given.or_else(|| std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty()));
+    let mut secrets = Secrets::read(&place.state_dir)?;
+    let kept = secrets.monitor_password.clone();
+    let password = given.or(kept.clone()).unwrap_or_else(identity::fresh_token);
+    let running = datadir::require_running(&place.pgdata)?;
+    let refused =
+        |failure: sql::Failure| Error::new(Kind::Sql, format!("the monitor's server says: {failure}"));
+    let session = datadir::connect(&running, MONITOR_DATABASE).map_err(refused)?;
+    if kept.as_ref() == Some(&password) && has_password(&session).map_err(refused)? {
+        return Ok(false);
+    }
+    // On our disk before it is on the server: an interruption in between is repaired by repeating the command.
+    secrets.monitor_password = Some(password.clone());
+    secrets.write(&place.state_dir)?;
+    // Only the verifier crosses SQL, and so can be in a log.
+    let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+    let statement = format!("ALTER ROLE {MONITOR_ROLE} LOGIN PASSWORD {}", sql::literal(&verifier));
+    session.run(&statement).map_err(refused)?;
+    Ok(true)
+}
+
+fn has_password(session: &Session) -> std::result::Result<bool, sql::Failure> {
+    let asked =
+        format!("SELECT 1 FROM pg_authid WHERE rolname = '{MONITOR_ROLE}' AND rolpassword IS NOT NULL");
+    Ok(!session.query(&asked, &[])?.is_empty())
+}

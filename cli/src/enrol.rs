@@ -1,0 +1,223 @@
+//! Makes a registered node: its directory, its configuration, and the files by which it knows who it is.
+//!
+//! Every step can be repeated. The identity inside PGDATA is written last but the start: without it the directory is
+//! no node yet, and a repeated command begins it anew.
+use crate::conf;
+use crate::context::KEEPER_LIBRARY;
+use crate::credentials::Address;
+use crate::error::{Error, Kind, Result};
+use crate::in_place;
+use crate::install::{self, Auth, Place};
+use crate::monitor::Monitor;
+use crate::postgres::Postgres;
+use crate::printer::Progress;
+use crate::standby;
+use fsm::message::{Assignment, Report, Upstream};
+use fsm::rule::standby_name;
+use fsm::state::State;
+use fsm::units::NodeId;
+use node_files::{Identity, Secrets, WriterToken, durable};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Between two questions whether the upstream is ready.
+const LOOK: Duration = Duration::from_millis(200);
+/// For the upstream to let the copy begin: it makes the slot and the access rules for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Settings that a copy must not take over from the node it was copied from.
+const OWN_SETTINGS: [&str; 16] = [
+    "primary_conninfo",
+    "primary_slot_name",
+    "synchronous_standby_names",
+    "default_transaction_read_only",
+    "listen_addresses",
+    "port",
+    "unix_socket_directories",
+    "log_directory",
+    "pg_autoctl.monitor",
+    "pg_autoctl.formation",
+    "pg_autoctl.group",
+    "pg_autoctl.name",
+    "pg_autoctl.hostname",
+    "pg_autoctl.state_dir",
+    "pg_autoctl.helper",
+    "pg_autoctl.local_user",
+];
+
+/// A node in the making.
+pub struct Enrolment<'a> {
+    /// Where.
+    pub place: &'a Place,
+    /// With which programs.
+    pub postgres: &'a Postgres,
+    /// Its monitor.
+    pub monitor: &'a Monitor,
+    /// Where that is.
+    pub address: &'a Address,
+    /// And what opens it.
+    pub password: Option<String>,
+    /// Its formation.
+    pub formation: &'a str,
+    /// What others reach it by.
+    pub hostname: String,
+    /// How its clients prove who they are.
+    pub auth: Auth,
+}
+
+impl Enrolment<'_> {
+    /// The first node of a group: a new cluster, or the one that is there.
+    pub fn become_first(&self, node: NodeId, group: i32, name: &str, cluster_is_there: bool) -> Result<()> {
+        let Place { pgdata, state_dir, .. } = self.place;
+        self.place.make_state_dir()?;
+        if !cluster_is_there {
+            let _progress = Progress::start(&format!("making the cluster in \"{}\"", pgdata.display()));
+            self.postgres.initdb(pgdata, self.auth.method())?;
+        }
+        self.configure(pgdata, group, name)?;
+        self.keep_secrets(None)?;
+        let identity = Identity::of(node);
+        let mut state = node_files::State::enrolled(&identity, self.formation, group);
+        state.system_identifier = self.postgres.control(pgdata)?.system_identifier;
+        state.goal = State::Single;
+        state.write(state_dir)?;
+        // The monitor has recorded this node as the writer of its group: its first life may be one.
+        WriterToken::grant_next(state_dir, &identity.token)?;
+        Ok(identity.write(pgdata)?)
+    }
+
+    /// A further node: a copy of the one that the monitor names, as soon as that one is ready for it.
+    pub fn become_standby(&self, node: NodeId, group: i32, name: &str) -> Result<()> {
+        let Place { pgdata, state_dir, .. } = self.place;
+        let mut progress = Progress::start("waits for the primary to make room for a standby");
+        let (assignment, upstream) = self.wait_for_upstream(node)?;
+        self.place.make_state_dir()?;
+        self.keep_secrets(assignment.replication_password)?;
+        let slot = standby_name(node);
+        let copy = self.copy(&upstream, &slot, &mut progress)?;
+        self.configure(&copy, group, name)?;
+        let identity = Identity::of(node);
+        let mut state = node_files::State::enrolled(&identity, self.formation, group);
+        state.system_identifier = self.postgres.control(&copy)?.system_identifier;
+        state.role = State::CatchingUp;
+        state.goal = State::CatchingUp;
+        state.term = assignment.term;
+        state.history = upstream.term;
+        standby::follow(&copy, state_dir, &upstream.peer, &slot)?;
+        state.upstream = Some(upstream);
+        state.write(state_dir)?;
+        identity.write(&copy)?;
+        // Takes the place of an empty directory too.
+        std::fs::rename(&copy, pgdata).map_err(|cause| {
+            Error::config(format!("could not move the copy to \"{}\": {cause}", pgdata.display()))
+                .hint("a mount point cannot be replaced: give --pgdata a directory below it")
+        })?;
+        durable::sync_parent(pgdata).map_err(Error::io("save", pgdata))
+    }
+
+    /// Starts the server.
+    pub fn start(&self) -> Result<()> {
+        self.postgres.start(&self.place.pgdata, &self.place.start_log())
+    }
+
+    /// Reports what there is to report until the monitor names whom to copy.
+    fn wait_for_upstream(&self, node: NodeId) -> Result<(Assignment, Upstream)> {
+        let report = Report::of(node, State::WaitStandby);
+        let started = Instant::now();
+        loop {
+            let assignment = self.monitor.report(&report)?;
+            if assignment.goal == State::CatchingUp
+                && assignment.replication_password.is_some()
+                && let Some(upstream) = &assignment.upstream
+            {
+                let upstream = upstream.clone();
+                return Ok((assignment, upstream));
+            }
+            if started.elapsed() >= PATIENCE * 5 {
+                return Err(Error::state(format!(
+                    "the primary has not made room for node {node} within {} s",
+                    PATIENCE.as_secs() * 5
+                ))
+                .hint("see pg_autoctl show state, and repeat this command: it goes on from here"));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// The copy, in its place beside PGDATA. The upstream lets us in as soon as it has heard of us itself.
+    fn copy(&self, upstream: &Upstream, slot: &str, progress: &mut Progress) -> Result<std::path::PathBuf> {
+        let from =
+            format!("copies node {} at {}:{}", upstream.peer.node, upstream.peer.host, upstream.peer.port);
+        progress.now(&from);
+        let started = Instant::now();
+        loop {
+            let mut told = 0;
+            let copied =
+                in_place::fetch(self.postgres, &self.place.state_dir, &upstream.peer, slot, |bytes| {
+                    // Each further 64 MB is news.
+                    if bytes >> 26 > told {
+                        told = bytes >> 26;
+                        progress.now(&format!("{from}, {} MB so far", bytes >> 20));
+                    }
+                });
+            match copied {
+                Err(error) if error.kind == Kind::PgCtl && started.elapsed() < PATIENCE => {
+                    progress.now(&format!("{error}; tries again"));
+                    std::thread::sleep(LOOK * 5);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn configure(&self, pgdata: &Path, group: i32, name: &str) -> Result<()> {
+        let path = pgdata.join("postgresql.auto.conf");
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        durable::write(&path, conf::without(&text, &OWN_SETTINGS).as_bytes())?;
+        let mut settings = install::node_settings();
+        settings.extend([
+            ("pg_autoctl.monitor", self.address.to_string()),
+            ("pg_autoctl.formation", self.formation.to_owned()),
+            ("pg_autoctl.group", group.to_string()),
+            ("pg_autoctl.name", name.to_owned()),
+            ("pg_autoctl.hostname", self.hostname.clone()),
+        ]);
+        // Beside the server's programs the library finds us by itself, and does so after an upgrade too.
+        if let Ok(own) = std::env::current_exe().and_then(std::fs::canonicalize)
+            && own.parent() != std::fs::canonicalize(self.postgres.bindir()).ok().as_deref()
+        {
+            settings.push(("pg_autoctl.helper", own.display().to_string()));
+        }
+        self.place.configure(self.postgres, pgdata, KEEPER_LIBRARY, self.auth, &settings)
+    }
+
+    fn keep_secrets(&self, replication_password: Option<String>) -> Result<()> {
+        let secrets = Secrets { monitor_password: self.password.clone(), replication_password };
+        Ok(secrets.write(&self.place.state_dir)?)
+    }
+}
+
+/// The address of this machine on the way to the monitor. Nothing is sent.
+pub fn own_address(monitor: &Address) -> Result<String> {
+    let found = monitor.hosts().iter().find_map(|(host, port)| {
+        let any = if host.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.connect((host.as_str(), *port)).ok()?;
+        Some(socket.local_addr().ok()?.ip().to_string())
+    });
+    found.ok_or_else(|| {
+        Error::config("this machine's address cannot be found out")
+            .hint("say --hostname with the name or address that other nodes reach it by")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_the_monitor_tells_our_address() {
+        assert_eq!(own_address(&Address::of("127.0.0.1", 5432)).unwrap(), "127.0.0.1");
+    }
+}

@@ -1,0 +1,98 @@
+//! The files of PGDATA that are the node's own: kept aside while everything else is replaced.
+use super::work::{Interrupted, failed};
+use node_files::{StateDir, durable};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// pg_rewind and pg_basebackup bring the source's own.
+const FILES: [&str; 5] =
+    ["postgresql.auto.conf", "postgresql.conf", "pg_hba.conf", "pg_ident.conf", "pg_autoctl.identity"];
+
+/// Keeps them, unless that was done before an interruption: then PGDATA may hold the source's by now.
+pub fn save(pgdata: &Path, state_dir: &StateDir) -> Result<(), Interrupted> {
+    let kept = directory(state_dir);
+    if kept.exists() {
+        return Ok(());
+    }
+    let begun = state_dir.path().join("saved.new");
+    remove_tree(&begun)?;
+    fs::create_dir(&begun).map_err(|cause| failed("create", &begun, &cause))?;
+    for name in FILES {
+        if let Some(content) = read(&pgdata.join(name))? {
+            durable::write(&begun.join(name), &content)?;
+        }
+    }
+    fs::rename(&begun, &kept).map_err(|cause| failed("create", &kept, &cause))?;
+    durable::sync_parent(&kept).map_err(|cause| failed("save", &kept, &cause))
+}
+
+/// Puts them back, in `target`.
+pub fn restore(target: &Path, state_dir: &StateDir) -> Result<(), Interrupted> {
+    for name in FILES {
+        let path = target.join(name);
+        match read(&directory(state_dir).join(name))? {
+            Some(content) => durable::write(&path, &content)?,
+            None => drop(durable::remove(&path)?),
+        }
+    }
+    Ok(())
+}
+
+/// The text of one of them: as it was saved, else as it is.
+pub fn text(pgdata: &Path, state_dir: &StateDir, name: &str) -> Option<String> {
+    let kept = fs::read_to_string(directory(state_dir).join(name));
+    kept.or_else(|_| fs::read_to_string(pgdata.join(name))).ok()
+}
+
+/// The copy is whole and holds them.
+pub fn forget(state_dir: &StateDir) -> Result<(), Interrupted> {
+    remove_tree(&directory(state_dir))
+}
+
+/// Removes a directory of ours with all that is in it, if it is there.
+pub fn remove_tree(path: &Path) -> Result<(), Interrupted> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(failed("remove", path, &cause)),
+    }
+}
+
+fn directory(state_dir: &StateDir) -> PathBuf {
+    state_dir.path().join("saved")
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Interrupted> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(failed("read", path, &cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interruption_does_not_lose_them() {
+        let parent = tempfile::tempdir().unwrap();
+        let pgdata = parent.path().join("data");
+        let state_dir = StateDir::beside(&pgdata);
+        fs::create_dir(&pgdata).unwrap();
+        state_dir.create().unwrap();
+        fs::write(pgdata.join("postgresql.conf"), "ours").unwrap();
+        save(&pgdata, &state_dir).unwrap();
+        // The rewind brought the source's files, and was interrupted; it begins again.
+        fs::write(pgdata.join("postgresql.conf"), "theirs").unwrap();
+        fs::write(pgdata.join("pg_autoctl.identity"), "theirs").unwrap();
+        save(&pgdata, &state_dir).unwrap();
+        assert_eq!(text(&pgdata, &state_dir, "postgresql.conf").as_deref(), Some("ours"));
+        restore(&pgdata, &state_dir).unwrap();
+        assert_eq!(fs::read_to_string(pgdata.join("postgresql.conf")).unwrap(), "ours");
+        assert!(!pgdata.join("pg_autoctl.identity").exists());
+        forget(&state_dir).unwrap();
+        assert!(!directory(&state_dir).exists());
+    }
+}

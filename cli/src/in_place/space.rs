@@ -1,0 +1,42 @@
+//! How much there is and how much is free: nothing is thrown away for want of space (law 7).
+use super::work::{Interrupted, Work};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// What must stay free, whatever is copied.
+const RESERVE: u64 = 64 << 20;
+
+/// Waits until `needed` bytes and some more are free where `place` is.
+pub fn wait_for(work: &Work, place: &Path, needed: u64) -> Result<(), Interrupted> {
+    work.until(Duration::from_secs(2), || {
+        let free = free(place)?;
+        if free >= needed.saturating_add(RESERVE) {
+            return Ok(());
+        }
+        Err(format!(
+            "needs {} MB free at \"{}\" and finds {} MB; free some, or remove what \"{}\" keeps when you are sure",
+            (needed + RESERVE) >> 20,
+            place.display(),
+            free >> 20,
+            work.state_dir.aside().display()
+        ))
+    })
+}
+
+fn free(place: &Path) -> Result<u64, String> {
+    let found = nix::sys::statvfs::statvfs(place)
+        .map_err(|errno| format!("could not see the free space of \"{}\": {errno}", place.display()))?;
+    Ok(found.blocks_available().saturating_mul(found.fragment_size()))
+}
+
+/// The bytes that a tree takes on the disk. What vanishes meanwhile counts nothing.
+pub fn size_of(path: &Path) -> u64 {
+    let Ok(about) = std::fs::symlink_metadata(path) else { return 0 };
+    let own = about.blocks() * 512;
+    if !about.is_dir() {
+        return own;
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    own + entries.map(|entry| size_of(&entry.path())).sum::<u64>()
+}

@@ -1,0 +1,173 @@
+//! What rewind and clone share: the lock on the directory, stop signals, waiting with a word now and then.
+use super::child;
+use crate::postgres::Postgres;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use node_files::StateDir;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// Between two looks at whatever is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+/// Between two words in the log about the same thing.
+const WORD: Duration = Duration::from_secs(5);
+
+/// Why the helper does not start the server.
+#[derive(Debug)]
+pub enum Interrupted {
+    /// Somebody asked the server to stop.
+    Stopped,
+    /// It cannot go on. What is on the disk stays as it is.
+    Failed(String),
+}
+
+impl From<node_files::Error> for Interrupted {
+    fn from(error: node_files::Error) -> Interrupted {
+        Interrupted::Failed(error.to_string())
+    }
+}
+
+impl From<crate::error::Error> for Interrupted {
+    fn from(error: crate::error::Error) -> Interrupted {
+        Interrupted::Failed(error.to_string())
+    }
+}
+
+/// The work on one data directory.
+pub struct Work {
+    /// The data directory.
+    pub pgdata: PathBuf,
+    /// The directory beside it.
+    pub state_dir: StateDir,
+    /// The programs of the server that will run there.
+    pub postgres: Postgres,
+    signals: SignalFd,
+    // Held as long as this lives: one helper per directory.
+    _lock: File,
+}
+
+impl Work {
+    /// Takes the lock and the signals.
+    pub fn begin(pgdata: &Path, state_dir: &StateDir, server: &Path) -> Result<Work, Interrupted> {
+        let path = state_dir.lock();
+        let lock = File::create(&path).map_err(|cause| failed("open", &path, &cause))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let busy = format!("another pg_autoctl is at work on it (it holds \"{}\")", path.display());
+                return Err(Interrupted::Failed(busy));
+            }
+            Err(TryLockError::Error(cause)) => return Err(failed("lock", &path, &cause)),
+        }
+        let stops: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
+        let signals = stops
+            .thread_block()
+            .and_then(|()| SignalFd::with_flags(&stops, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
+            .map_err(|errno| Interrupted::Failed(format!("no signals can be read: {errno}")))?;
+        let bindir = server.parent().unwrap_or(Path::new("/"));
+        let postgres = Postgres::at(bindir)
+            .ok_or_else(|| Interrupted::Failed(format!("there is no pg_ctl in \"{}\"", bindir.display())))?;
+        let (pgdata, state_dir) = (pgdata.to_path_buf(), state_dir.clone());
+        Ok(Work { pgdata, state_dir, postgres, signals, _lock: lock })
+    }
+
+    /// Fails when somebody has asked the server to stop.
+    pub fn go_on(&self) -> Result<(), Interrupted> {
+        match self.signals.read_signal() {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(Interrupted::Stopped),
+            Err(errno) => Err(Interrupted::Failed(format!("no signals can be read: {errno}"))),
+        }
+    }
+
+    /// Asks `try_it` again and again until it has something, with `pause` in between.
+    pub fn until<T>(
+        &self,
+        pause: Duration,
+        mut try_it: impl FnMut() -> Result<T, String>,
+    ) -> Result<T, Interrupted> {
+        let mut said: Option<(String, Instant)> = None;
+        loop {
+            self.go_on()?;
+            match try_it() {
+                Ok(value) => return Ok(value),
+                Err(why) => {
+                    let news = said.as_ref().is_none_or(|(last, at)| *last != why || at.elapsed() >= WORD);
+                    if news {
+                        super::say(&why);
+                        said = Some((why, Instant::now()));
+                    }
+                }
+            }
+            self.pause(pause)?;
+        }
+    }
+
+    /// Sleeps, unless a stop comes.
+    pub fn pause(&self, how_long: Duration) -> Result<(), Interrupted> {
+        let end = Instant::now() + how_long;
+        while Instant::now() < end {
+            self.go_on()?;
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Runs a program to its end, with a word every few seconds. A stop ends it first.
+    pub fn run(&self, command: &Command, word: impl Fn() -> String) -> Result<ExitStatus, Interrupted> {
+        let program = command.get_program().to_owned();
+        let mut child =
+            child::wrapped(command).spawn().map_err(|cause| failed("run", Path::new(&program), &cause))?;
+        let mut said = Instant::now();
+        loop {
+            if let Some(status) =
+                child.try_wait().map_err(|cause| failed("wait for", Path::new(&program), &cause))?
+            {
+                return Ok(status);
+            }
+            if let Err(stopped) = self.go_on() {
+                end(&mut child);
+                return Err(stopped);
+            }
+            if said.elapsed() >= WORD {
+                super::say(&word());
+                said = Instant::now();
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// What the operating system refused.
+pub fn failed(doing: &str, path: &Path, cause: &std::io::Error) -> Interrupted {
+    Interrupted::Failed(format!("could not {doing} \"{}\": {cause}", path.display()))
+}
+
+/// The lock file names us, for we are the postmaster's PID. When no server follows, `pg_ctl stop` must not go on waiting for one.
+pub fn remove_own_lock_file(pgdata: &Path) {
+    let path = pgdata.join("postmaster.pid");
+    let own = std::fs::read_to_string(&path)
+        .is_ok_and(|text| text.lines().next().map(str::trim) == Some(&std::process::id().to_string()));
+    if own && let Err(cause) = std::fs::remove_file(&path) {
+        super::say(&format!("could not remove \"{}\": {cause}", path.display()));
+    }
+}
+
+/// Asks the child to end, and waits until it has. One that will not is killed.
+fn end(child: &mut Child) {
+    let patience = Instant::now() + Duration::from_secs(3);
+    if let Ok(pid) = i32::try_from(child.id()) {
+        // Gone already is as good.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    while Instant::now() < patience {
+        if let Ok(Some(_)) = child.try_wait() {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}

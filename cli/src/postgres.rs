@@ -1,0 +1,261 @@
+//! PostgreSQL's own programs: where they are, and how we call them.
+use crate::error::{Error, Kind, Result};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The programs of one PostgreSQL version.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    bindir: PathBuf,
+    major: String,
+}
+
+/// What `pg_controldata` says about a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The cluster's system identifier.
+    pub system_identifier: u64,
+    /// Bytes of a WAL segment.
+    pub segment_size: u64,
+}
+
+impl Postgres {
+    /// The programs to use: those that `--pgctl` names, else those that ran or made `pgdata`, else those beside
+    /// this program, else those on the PATH, else the newest of the Debian layout.
+    pub fn find(pgctl: Option<&Path>, pgdata: Option<&Path>) -> Result<Postgres> {
+        if let Some(pgctl) = pgctl {
+            let bindir = pgctl.parent().unwrap_or(Path::new("."));
+            return Postgres::at(bindir)
+                .ok_or_else(|| Error::config(format!("there is no pg_ctl at \"{}\"", pgctl.display())))
+                .map_err(|error| {
+                    error.hint("give the path of the program, such as /usr/lib/postgresql/15/bin/pg_ctl")
+                });
+        }
+        let version = pgdata.and_then(|pgdata| std::fs::read_to_string(pgdata.join("PG_VERSION")).ok());
+        let wanted = version.as_deref().map(str::trim);
+        let found = candidates(pgdata, wanted).into_iter().filter_map(|bindir| Postgres::at(&bindir));
+        let mut first = None;
+        for postgres in found {
+            if wanted.is_none_or(|wanted| wanted == postgres.major) {
+                return Ok(postgres);
+            }
+            first.get_or_insert(postgres);
+        }
+        // The wrong version is still found: the caller says what it is wrong for.
+        first.ok_or_else(|| {
+            Error::config("found no PostgreSQL server programs (pg_ctl, initdb, postgres)")
+                .hint("install PostgreSQL, or name its pg_ctl with --pgctl")
+        })
+    }
+
+    /// The programs in that directory.
+    pub fn at(bindir: &Path) -> Option<Postgres> {
+        let bindir = std::path::absolute(bindir).ok()?;
+        let output = tool(bindir.join("pg_ctl")).arg("--version").output().ok()?;
+        let major = major_of(&String::from_utf8_lossy(&output.stdout))?;
+        Some(Postgres { bindir, major })
+    }
+
+    /// `15`, `16`, ….
+    pub fn major(&self) -> &str {
+        &self.major
+    }
+
+    /// The directory of the programs.
+    pub fn bindir(&self) -> &Path {
+        &self.bindir
+    }
+
+    /// A call of one of the programs.
+    pub fn command(&self, program: &str) -> Command {
+        tool(self.bindir.join(program))
+    }
+
+    /// Refuses a data directory of another version, before the server does so in its own words.
+    pub fn check_version(&self, pgdata: &Path) -> Result<()> {
+        let path = pgdata.join("PG_VERSION");
+        let made_by = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        if made_by.trim() == self.major {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "\"{}\" was made by PostgreSQL {}, and the programs in \"{}\" are version {}",
+            pgdata.display(),
+            made_by.trim(),
+            self.bindir.display(),
+            self.major
+        ))
+        .hint(format!("name the pg_ctl of version {} with --pgctl", made_by.trim())))
+    }
+
+    /// Refuses when the server could not load the library.
+    pub fn check_library(&self, library: &str) -> Result<()> {
+        let asked = self.command("pg_config").arg("--pkglibdir").output();
+        let directory = match asked {
+            Ok(output) if output.status.success() => {
+                PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            }
+            // pg_config belongs to the development package. Without it, this is where Debian and the sources put them.
+            Ok(_) | Err(_) => self.bindir.join("../lib"),
+        };
+        let path = directory.join(format!("{library}.so"));
+        if path.exists() {
+            return Ok(());
+        }
+        Err(Error::config(format!("the library \"{}\" is not installed", path.display()))
+            .hint(format!("run: make install PG_CONFIG={}", self.bindir.join("pg_config").display())))
+    }
+
+    /// Makes a new cluster.
+    pub fn initdb(&self, pgdata: &Path, host_auth: &str) -> Result<()> {
+        let mut command = self.command("initdb");
+        command.arg("-D").arg(pgdata).arg("--data-checksums");
+        // Over the Unix socket the server's own OS user is let in without a password; the worker and this program are that user.
+        command.arg("--auth-local=peer").arg(format!("--auth-host={host_auth}"));
+        finished(&mut command).map(|_| ())
+    }
+
+    /// Starts the server in the background and waits until it answers. `log` gets what it says before its log collector runs.
+    pub fn start(&self, pgdata: &Path, log: &Path) -> Result<()> {
+        let mut command = self.command("pg_ctl");
+        command.args(["start", "-w", "-s", "-D"]).arg(pgdata).arg("-l").arg(log);
+        finished(&mut command).map(|_| ()).map_err(|error| {
+            Error::new(Kind::PgCtl, format!("the server in \"{}\" did not start", pgdata.display()))
+                .hint(format!("see \"{}\" ({error})", log.display()))
+        })
+    }
+
+    /// Stops the server, ending its sessions.
+    pub fn stop(&self, pgdata: &Path) -> Result<()> {
+        let mut command = self.command("pg_ctl");
+        command.args(["stop", "-w", "-s", "-m", "fast", "-D"]).arg(pgdata);
+        finished(&mut command).map(|_| ()).map_err(|error| {
+            Error::new(Kind::PgCtl, format!("the server in \"{}\" did not stop ({error})", pgdata.display()))
+        })
+    }
+
+    /// The value of a setting as the configuration files give it, whether the server runs or not.
+    /// `None`: the files do not set it and the server alone does not know it.
+    pub fn setting(&self, pgdata: &Path, name: &str) -> Option<String> {
+        let output = self.command("postgres").arg("-D").arg(pgdata).arg("-C").arg(name).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// What the control file says.
+    pub fn control(&self, pgdata: &Path) -> Result<Control> {
+        let mut command = self.command("pg_controldata");
+        let output = finished(command.arg("-D").arg(pgdata).env("LC_ALL", "C"))?;
+        parse_control(&output).ok_or_else(|| {
+            Error::state(format!(
+                "pg_controldata says nothing about \"{}\" that we understand",
+                pgdata.display()
+            ))
+        })
+    }
+
+    /// A call of `pg_basebackup`, still without an address: everything into `target`, with the WAL it needs.
+    pub fn basebackup(&self, target: &Path, slot: &str) -> Command {
+        let mut command = self.command("pg_basebackup");
+        command.arg("-D").arg(target).args([
+            "-X",
+            "stream",
+            "--checkpoint=fast",
+            "--no-password",
+            "-S",
+            slot,
+        ]);
+        command
+    }
+}
+
+fn candidates(pgdata: Option<&Path>, version: Option<&str>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    // The first word of postmaster.opts is the server program that ran there last.
+    let opts = pgdata.and_then(|pgdata| std::fs::read_to_string(pgdata.join("postmaster.opts")).ok());
+    if let Some(program) = opts.as_deref().and_then(|opts| opts.split_whitespace().next()) {
+        found.extend(Path::new(program).parent().map(Path::to_path_buf));
+    }
+    let own = std::env::current_exe().and_then(std::fs::canonicalize);
+    found.extend(own.ok().and_then(|own| own.parent().map(Path::to_path_buf)));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.extend(std::env::split_paths(&path));
+    // Debian and Ubuntu keep the server's programs off the PATH, one directory a version.
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    if let Some(version) = version {
+        found.push(PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")));
+    }
+    found.extend(versions.into_iter().map(|(_, bindir)| bindir));
+    found.retain(|bindir| bindir.join("pg_ctl").is_file() && bindir.join("postgres").is_file());
+    found
+}
+
+/// A command that the environment cannot lead elsewhere: PGHOST, PGDATA and the like never reach our children.
+pub fn tool(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("PG")) {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end. What it said on stdout; what it said on stderr when it failed.
+pub fn finished(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let Output { status, stdout, stderr } =
+        command.output().map_err(|cause| Error::config(format!("could not run \"{program}\": {cause}")))?;
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&stderr);
+    let line = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    Err(Error::new(Kind::PgCtl, format!("{program} failed ({status}): {}", line.trim())))
+}
+
+/// `pg_ctl (PostgreSQL) 15.20 (Debian …)` is 15; `17devel` is 17.
+fn major_of(version: &str) -> Option<String> {
+    let number = version.split_whitespace().nth(2)?;
+    let major: String = number.chars().take_while(char::is_ascii_digit).collect();
+    (!major.is_empty()).then_some(major)
+}
+
+fn parse_control(text: &str) -> Option<Control> {
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.split_once(':')?.1.trim().parse().ok()
+    };
+    Some(Control {
+        system_identifier: field("Database system identifier")?,
+        segment_size: field("Bytes per WAL segment")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_pg_ctl_says() {
+        assert_eq!(major_of("pg_ctl (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n").as_deref(), Some("15"));
+        assert_eq!(major_of("pg_ctl (PostgreSQL) 19devel\n").as_deref(), Some("19"));
+        assert_eq!(major_of("").as_deref(), None);
+    }
+
+    #[test]
+    fn control_data_is_read() {
+        let text = "pg_control version number: 1300\nDatabase system identifier:           7123456789012345678\n\
+                    Bytes per WAL segment:                16777216\n";
+        let expected = Control { system_identifier: 7_123_456_789_012_345_678, segment_size: 16_777_216 };
+        assert_eq!(parse_control(text), Some(expected));
+        assert_eq!(parse_control("nothing"), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! One session with a server, for a program that does one thing after the other.
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+/// How long a connection or a statement may take before the server counts as unreachable.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An open session.
+pub struct Session {
+    // Before the runtime, so that it is dropped first and says goodbye.
+    client: Client,
+    runtime: Runtime,
+}
+
+/// Why it did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nobody answers there.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server said no.
+    #[error("{}", .0.message())]
+    Refused(Box<tokio_postgres::error::DbError>),
+    /// Something between the two.
+    #[error("{0}")]
+    Client(String),
+}
+
+impl Failure {
+    /// The SQLSTATE, when the server said no.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Failure::Refused(error) => Some(error.code().code()),
+            Failure::Unreachable(_) | Failure::Client(_) => None,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Failure {
+        if let Some(said) = error.as_db_error() {
+            return Failure::Refused(Box::new(said.clone()));
+        }
+        // The outer text is only "error connecting to server"; the cause says why.
+        let cause = std::error::Error::source(&error);
+        match cause {
+            Some(cause) if cause.is::<std::io::Error>() => Failure::Unreachable(cause.to_string()),
+            _ if error.is_closed() => Failure::Unreachable("the server closed the connection".to_owned()),
+            Some(cause) => Failure::Client(cause.to_string()),
+            None => Failure::Client(error.to_string()),
+        }
+    }
+}
+
+impl Session {
+    /// Opens a session. The search_path is pinned: nobody's schema comes between us and a function's name.
+    pub fn open(config: &Config) -> Result<Session, Failure> {
+        let mut config = config.clone();
+        config.application_name("pg_autoctl").connect_timeout(PATIENCE);
+        config.keepalives(true).keepalives_idle(Duration::from_secs(5));
+        config.options("-csearch_path=pg_catalog,pg_temp");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::Client(error.to_string()))?;
+        let client = runtime.block_on(async {
+            let connect = config.connect(NoTls);
+            let Ok(connected) = tokio::time::timeout(PATIENCE, connect).await else {
+                return Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())));
+            };
+            let (client, connection) = connected?;
+            // It ends with the session: the runtime that polls it is ours and is dropped with us.
+            drop(tokio::spawn(connection));
+            Ok(client)
+        })?;
+        Ok(Session { client, runtime })
+    }
+
+    /// The rows of a query.
+    pub fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        self.in_time(self.client.query(sql, parameters))
+    }
+
+    /// The only row of a query, read by `read`.
+    pub fn one<T>(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        read: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failure> {
+        let row = self.in_time(self.client.query_one(sql, parameters))?;
+        Ok(read(&row)?)
+    }
+
+    /// A statement without parameters, such as DDL.
+    pub fn run(&self, sql: &str) -> Result<(), Failure> {
+        self.in_time(self.client.batch_execute(sql))
+    }
+
+    fn in_time<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            match tokio::time::timeout(PATIENCE, work).await {
+                Ok(done) => Ok(done?),
+                Err(_) => Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
+            }
+        })
+    }
+}
+
+/// A string constant of SQL, for statements that take no parameters.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// A quoted name of SQL.
+pub fn name(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_stay_inside() {
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal(r"\'"), r"E'\\'''");
+        assert_eq!(name("a\"b"), "\"a\"\"b\"");
+    }
+}
