@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Auth {
     /// Passwords that never cross the network
+    #[value(name = "scram-sha-256")]
     ScramSha256,
     /// No proof at all: whoever can connect is let in
     Trust,

@@ -136,7 +136,7 @@ mod tests {
             node("a", 3, "init", -1),
         ]);
         let expected = "
-  Name  | Node |   Host:Port   |   TLI: LSN   |  Connection | Reported State | Assigned State
+  Name  | Node |   Host:Port   |   TLI: LSN   | Connection  | Reported State | Assigned State
 --------+------+---------------+--------------+-------------+----------------+----------------
  node_1 | 1    | 10.0.0.1:5432 | 1: 0/3000148 | read-write  | primary        | primary
  node_2 | 2    | 10.0.0.1:5432 | 1: 0/3000148 | read-only ! | secondary      | secondary
