@@ -10,10 +10,12 @@ use std::collections::BTreeSet;
 pub struct Facts {
     /// It is in recovery.
     pub in_recovery: bool,
+    /// It begins as a writer and still replays what a crash left: in recovery, but no standby.
+    pub starting: bool,
     /// The postmaster was told to stop.
     pub stopping: bool,
-    /// The end of its WAL as far as it is known to be flushed here.
-    pub end: Lsn,
+    /// The end of its WAL as far as it is known to be flushed here; nothing before the replay has begun.
+    pub end: Option<Lsn>,
     /// Its timeline.
     pub timeline: Timeline,
     /// Timeline of the last checkpoint; asked for on writers only.
@@ -37,8 +39,9 @@ pub fn look(checkpoint_timeline: Timeline) -> Facts {
     };
     Facts {
         in_recovery,
+        starting: in_recovery && !is_standby(),
         stopping: is_stopping(),
-        end,
+        end: (end > Lsn(0)).then_some(end),
         timeline,
         checkpoint_timeline,
         receiver: what_the_receiver_does(),
@@ -49,6 +52,12 @@ pub fn look(checkpoint_timeline: Timeline) -> Facts {
             .collect(),
         fenced: fence::is_up(),
     }
+}
+
+/// The file that the boot guard set, or left alone, for this life.
+fn is_standby() -> bool {
+    let here = |name| pg::data_dir().join(name).exists();
+    here("standby.signal") || here("recovery.signal")
 }
 
 fn what_the_receiver_does() -> Receiver {

@@ -11,7 +11,8 @@ use node_files::Secrets;
 /// What to tell. A node that pledges or has pledged tells its end of WAL only once it is final.
 pub fn of(memory: &Memory, facts: &Facts, pledged_end: Option<(Lsn, Timeline)>) -> Report {
     let pledging = memory.role == State::ReportLsn || memory.goal == State::ReportLsn;
-    let end = if pledging && facts.in_recovery { pledged_end } else { Some((facts.end, facts.timeline)) };
+    let seen = facts.end.map(|lsn| (lsn, facts.timeline));
+    let end = if pledging && facts.in_recovery { pledged_end } else { seen };
     // A rule counts while the server's own flag agrees with it.
     let in_force = pg::sync_standbys_defined() != memory.rule.is_empty();
     Report {

@@ -7,6 +7,7 @@ use crate::memory::Memory;
 use crate::monitor_link::{Heard, LinkError, MonitorLink};
 use crate::observe::{self, Facts};
 use crate::report;
+use crate::session::SqlError;
 use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
 use crate::{gucs, pg};
@@ -137,8 +138,11 @@ impl Keeper {
             }
         };
         // Ahead of need: on the path of a failover the connection has to be there.
-        if let Err(error) = self.local.warm().await {
-            trouble = trouble.or_else(|| Some(error.into()));
+        match self.local.warm().await {
+            // "Starting up" passes, and says nothing about the keeper.
+            Ok(()) => {}
+            Err(SqlError::Refused { code, .. }) if code == "57P03" => {}
+            Err(error) => trouble = trouble.or_else(|| Some(error.into())),
         }
         if let Some(Trouble(why)) = trouble {
             self.say(Some(why));
@@ -300,6 +304,10 @@ impl Keeper {
     async fn act(&mut self) -> Result<Again, Trouble> {
         if self.restarting {
             return Ok(Again::Later);
+        }
+        if self.facts.starting {
+            self.say(Some("the server replays its WAL before it writes".to_owned()));
+            return Ok(Again::Soon);
         }
         let Some(told) = self.told.clone() else { return self.act_alone().await };
         if self.admitted.as_ref() != Some(&told.peers) {
