@@ -137,12 +137,12 @@ impl Monitor {
     pub fn states(&self, formation: &str, group: Option<i32>) -> Result<Vec<NodeState>> {
         let mut states: Vec<NodeState> = match group {
             Some(group) => self.json(
-                "SELECT coalesce(json_agg(s ORDER BY s.node_id), '[]')::text FROM pgautofailover.current_state($1, $2) s",
+                "SELECT coalesce(json_agg(s ORDER BY s.node_id), '[]')::text FROM pgautofailover.current_state($1::text, $2::int) s",
                 &[&formation, &group],
             )?,
             None => self.json(
                 "SELECT coalesce(json_agg(s ORDER BY s.group_id, s.node_id), '[]')::text \
-                 FROM pgautofailover.current_state($1) s",
+                 FROM pgautofailover.current_state($1::text) s",
                 &[&formation],
             )?,
         };
@@ -157,19 +157,19 @@ impl Monitor {
         match group {
             Some(group) => self.json(
                 "SELECT coalesce(json_agg(e ORDER BY e.eventid), '[]')::text \
-                 FROM pgautofailover.last_events($1, $2, $3) e",
+                 FROM pgautofailover.last_events(formation_id => $1, group_id => $2, count => $3) e",
                 &[&formation, &group, &count],
             ),
             None => self.json(
                 "SELECT coalesce(json_agg(e ORDER BY e.eventid), '[]')::text \
-                 FROM pgautofailover.last_events($1, $2) e",
+                 FROM pgautofailover.last_events(formation_id => $1, count => $2) e",
                 &[&formation, &count],
             ),
         }
     }
 
-    /// What clients of the formation connect to.
-    pub fn formation_uri(&self, formation: &str) -> Result<String> {
+    /// What clients of the formation connect to; nothing while it has no nodes.
+    pub fn formation_uri(&self, formation: &str) -> Result<Option<String>> {
         let asked =
             self.session.one("SELECT pgautofailover.formation_uri($1)", &[&formation], |row| row.try_get(0));
         asked.map_err(|failure| self.error(&failure))

@@ -51,7 +51,9 @@ impl Postgres {
 
     /// The programs in that directory.
     pub fn at(bindir: &Path) -> Option<Postgres> {
-        let bindir = std::path::absolute(bindir).ok()?;
+        // A link to pg_ctl somewhere on the PATH: the others stand where it leads.
+        let real = std::fs::canonicalize(bindir.join("pg_ctl")).ok()?;
+        let bindir = real.parent()?.to_path_buf();
         let output = tool(bindir.join("pg_ctl")).arg("--version").output().ok()?;
         let major = major_of(&String::from_utf8_lossy(&output.stdout))?;
         Some(Postgres { bindir, major })
@@ -192,7 +194,7 @@ fn candidates(pgdata: Option<&Path>, version: Option<&str>) -> Vec<PathBuf> {
         found.push(PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")));
     }
     found.extend(versions.into_iter().map(|(_, bindir)| bindir));
-    found.retain(|bindir| bindir.join("pg_ctl").is_file() && bindir.join("postgres").is_file());
+    found.retain(|bindir| bindir.join("pg_ctl").is_file());
     found
 }
 

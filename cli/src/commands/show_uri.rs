@@ -29,8 +29,9 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     let mut uris =
         vec![Uri { kind: "monitor".to_owned(), name: "monitor".to_owned(), uri: address.to_string() }];
     for formation in scope.formations(&monitor)? {
-        let uri = monitor.formation_uri(&formation)?;
-        uris.push(Uri { kind: "formation".to_owned(), name: formation, uri });
+        if let Some(uri) = monitor.formation_uri(&formation)? {
+            uris.push(Uri { kind: "formation".to_owned(), name: formation, uri });
+        }
     }
     Ok(View::Uris(uris))
 }
