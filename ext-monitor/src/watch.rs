@@ -78,6 +78,11 @@ impl Watch {
         }
     }
 
+    /// A backend has rung: it has a session or an evaluation behind it, so there is a database to connect to.
+    pub fn rung(&mut self) {
+        self.local.try_at_once();
+    }
+
     /// Returns when a probe has ended, or when a clock says that it is time to look.
     pub async fn something_is_due(&mut self) {
         tokio::select! {

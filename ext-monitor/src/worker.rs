@@ -1,4 +1,4 @@
-//! The background worker: starts with the postmaster, sees shared memory only, and has the database do its deciding
+//! The background worker: sees shared memory only, and has the database do its deciding
 //! over an ordinary connection. One thread, one loop; nothing in it blocks.
 use crate::watch::Watch;
 use crate::{gucs, pg};
@@ -16,7 +16,8 @@ pub fn register() {
         .set_library("pgautofailover")
         .set_function("pgautofailover_worker_main")
         .enable_shmem_access(None)
-        .set_start_time(BgWorkerStartTime::PostmasterStart)
+        // Before that its own connection could not be made.
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
         .set_restart_time(Some(RESTART_AFTER))
         .load();
 }
@@ -81,7 +82,7 @@ async fn work(rung: &Notify, reload: &Notify) {
                 pg::reload_configuration();
                 complain_about_settings();
             }
-            () = rung.notified() => {}
+            () = rung.notified() => watch.rung(),
             () = watch.something_is_due() => {}
         }
         watch.look().await;

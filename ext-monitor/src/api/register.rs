@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
 use crate::store::node::{Member, NodeState};
 use crate::store::{formation, group, node};
+use fsm::group::Group;
 use fsm::monitor::operate;
 use fsm::state::State;
 use fsm::units::NodeId;
@@ -83,19 +84,23 @@ fn take_in(scene: &mut Scene, wish: &Wish) -> Result<NodeId, Error> {
     if wish.system_identifier != 0 {
         check_cluster(scene, NodeId(wish.id.unwrap_or(0)), wish.system_identifier)?;
     }
-    let id = node::new_id(wish.id)?;
-    if scene.member(id).is_some() {
+    if wish.id.is_some_and(|id| scene.member(NodeId(id)).is_some()) {
         return Err(Error::Taken {
-            message: format!("node id {id} is taken"),
+            message: format!("node id {} is taken", wish.id.unwrap_or_default()),
             hint: "Leave desired_node_id out: the monitor gives a free one.",
         });
     }
     let (policy, now) = (scene.policy, scene.now);
-    let goal = operate::register(&mut scene.group, id, wish.priority, wish.quorum, &policy, now)
-        .map_err(Error::CannotRegister)?;
+    let enter = |id: NodeId, group: &mut Group| {
+        operate::register(group, id, wish.priority, wish.quorum, &policy, now).map_err(Error::CannotRegister)
+    };
+    // Tried first: an id is used up even when the registration is refused.
+    let goal = enter(NodeId(0), &mut scene.group.clone())?;
     if wish.state != State::Init && wish.state != goal {
         return Err(Error::CannotStartAs { requested: wish.state.to_string(), granted: goal.as_str() });
     }
+    let id = node::new_id(wish.id)?;
+    enter(id, &mut scene.group)?;
     let registered = scene.group.node(id).ok_or(Error::UnknownNode(id))?;
     let member = Member {
         id,

@@ -10,7 +10,9 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Doubled with each failure, for PostgreSQL logs each one: the monitor's database may not be made yet.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const TRY_AGAIN_AT_LAST: Duration = Duration::from_secs(32);
 /// Search path pinned; and no evaluation may wait for ever behind a transaction that somebody left open.
 const OPTIONS: &str = "-c search_path=pg_catalog,pg_temp -c lock_timeout=2s -c statement_timeout=4s -c default_transaction_isolation=read\\ committed";
 
@@ -18,6 +20,7 @@ const OPTIONS: &str = "-c search_path=pg_catalog,pg_temp -c lock_timeout=2s -c s
 pub struct Local {
     open: Option<Open>,
     next_try: Instant,
+    patience: Duration,
     is_new: bool,
     last_complaint: String,
 }
@@ -37,12 +40,17 @@ impl Drop for Open {
 impl Local {
     /// Not connected yet.
     pub fn new() -> Local {
-        Local { open: None, next_try: Instant::now(), is_new: false, last_complaint: String::new() }
+        Local { open: None, next_try: Instant::now(), patience: TRY_AGAIN_AFTER, is_new: false, last_complaint: String::new() }
     }
 
     /// It was opened since the last [`Local::wake_up`].
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// The next call connects if need be, however often that failed before.
+    pub fn try_at_once(&mut self) {
+        self.next_try = Instant::now();
     }
 
     /// Evaluates a group. False: not now.
@@ -85,7 +93,9 @@ impl Local {
                 Ok(Err(error)) => self.failed(&error),
                 Err(_) => self.complain("the monitor's own server does not answer on its Unix socket"),
             }
-            self.next_try = Instant::now() + TRY_AGAIN_AFTER;
+            let failed = self.open.is_none();
+            self.patience = if failed { (self.patience * 2).min(TRY_AGAIN_AT_LAST) } else { TRY_AGAIN_AFTER };
+            self.next_try = Instant::now() + self.patience;
         }
         self.open.as_ref()
     }
