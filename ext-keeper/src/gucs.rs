@@ -1,4 +1,6 @@
 //! The settings `pg_autoctl.*`.
+//!
+//! Those without a function here are for the command line, which reads them as SQL does: the node registers with them.
 use crate::pg;
 use node_files::StateDir;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -117,26 +119,6 @@ fn text(setting: &'static Text) -> Option<String> {
 /// The monitor's connection string, without a password; nothing when no monitor is set.
 pub fn monitor() -> Option<String> {
     text(&MONITOR)
-}
-
-/// The formation.
-pub fn formation() -> String {
-    text(&FORMATION).unwrap_or_else(|| "default".to_owned())
-}
-
-/// The group.
-pub fn group() -> i32 {
-    GROUP.get()
-}
-
-/// The node's name; nothing when the monitor is to give one.
-pub fn name() -> Option<String> {
-    text(&NAME)
-}
-
-/// What others reach this server by.
-pub fn hostname() -> Option<String> {
-    text(&HOSTNAME)
 }
 
 /// Where the node's own files are.

@@ -47,9 +47,12 @@ impl Error {
     /// Wraps what the operating system said.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| match source.kind() {
-            io::ErrorKind::NotFound if doing == "read" => Error::Missing { path },
-            _ => Error::Io { doing, path, source },
+        move |source| {
+            if doing == "read" && source.kind() == io::ErrorKind::NotFound {
+                Error::Missing { path }
+            } else {
+                Error::Io { doing, path, source }
+            }
         }
     }
 

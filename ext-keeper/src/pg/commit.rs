@@ -42,7 +42,6 @@ unsafe extern "C-unwind" fn on_transaction_event(event: pg_sys::XactEvent::Type,
 
 /// Not guarded by pgrx, which would turn every ERROR of every statement into a panic and back, with a backtrace for the
 /// user: an ERROR jumps over this frame, which has nothing to clean up.
-#[expect(clippy::too_many_arguments, reason = "PostgreSQL's signature")]
 unsafe extern "C-unwind" fn on_utility(
     statement: *mut pg_sys::PlannedStmt,
     query: *const c_char,

@@ -23,12 +23,6 @@ pub fn in_recovery() -> bool {
     unsafe { pg_sys::RecoveryInProgress() }
 }
 
-/// Where the next record will be inserted. Out of recovery only.
-pub fn insert_lsn() -> Lsn {
-    // SAFETY: as above.
-    Lsn(unsafe { pg_sys::GetXLogInsertRecPtr() })
-}
-
 /// Up to where WAL is flushed, on which timeline. Out of recovery only.
 pub fn flush_lsn_and_timeline() -> (Lsn, Timeline) {
     #[cfg(not(feature = "pg14"))]
