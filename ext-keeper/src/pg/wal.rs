@@ -88,7 +88,8 @@ fn active_slots() -> Vec<(i32, NodeId)> {
     // SAFETY: the array in shared memory has max_replication_slots elements; the name is copied under the lock that
     // guards it, and nothing in between can fail.
     unsafe {
-        let first = (&raw mut (*pg_sys::ReplicationSlotCtl).replication_slots).cast::<pg_sys::ReplicationSlot>();
+        let first =
+            (&raw mut (*pg_sys::ReplicationSlotCtl).replication_slots).cast::<pg_sys::ReplicationSlot>();
         for index in 0..usize::try_from(pg_sys::max_replication_slots).unwrap_or(0) {
             let slot = first.add(index);
             pg_sys::SpinLockAcquire(&raw mut (*slot).mutex);
