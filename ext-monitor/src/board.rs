@@ -136,7 +136,14 @@ impl Board {
     }
 
     /// Gives a node its slot, or its slot the present address.
-    pub fn place(&mut self, id: NodeId, group: i32, host: &str, port: u16, now: Moment) -> Result<&mut NodeSlot, Error> {
+    pub fn place(
+        &mut self,
+        id: NodeId,
+        group: i32,
+        host: &str,
+        port: u16,
+        now: Moment,
+    ) -> Result<&mut NodeSlot, Error> {
         let place = place_of(&self.nodes, |slot| slot.id == id)?;
         let slot = self.nodes[place].get_or_insert(NodeSlot {
             id,
@@ -172,6 +179,11 @@ impl Board {
         for slot in &mut self.nodes {
             *slot = slot.filter(|node| stays(node.group));
         }
+    }
+
+    /// Forgets a group and its nodes.
+    pub fn forget_group(&mut self, serial: i32) {
+        self.keep_groups(|known| known != serial);
     }
 
     /// A number for a new session; larger than every one before.

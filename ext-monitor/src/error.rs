@@ -60,8 +60,7 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-const TRY_AGAIN_OR_REINSTALL: &str =
-    "Check that the installed library and the extension's version are the same (ALTER EXTENSION pgautofailover UPDATE).";
+const TRY_AGAIN_OR_REINSTALL: &str = "Check that the installed library and the extension's version are the same (ALTER EXTENSION pgautofailover UPDATE).";
 
 impl Error {
     fn code(&self) -> PgSqlErrorCode {
@@ -98,10 +97,14 @@ impl Error {
             Error::UnknownNode(id) => format!("no node with id {id} is registered here"),
             Error::UnknownFormation(name) => format!("no formation is called \"{name}\""),
             Error::UnknownGroup(serial) => format!("no group has the serial number {serial}"),
-            Error::NoGroup { formation, number } => format!("formation \"{formation}\" has no group {number}"),
+            Error::NoGroup { formation, number } => {
+                format!("formation \"{formation}\" has no group {number}")
+            }
             Error::UnknownState(state) => format!("no state is called \"{state}\""),
             Error::BadArgument { message, .. } | Error::Taken { message, .. } => message.clone(),
-            Error::SessionOver(id) => format!("node {id} has opened a newer connection to the monitor; this one is over"),
+            Error::SessionOver(id) => {
+                format!("node {id} has opened a newer connection to the monitor; this one is over")
+            }
             Error::OtherCluster { node, theirs, ours } => {
                 format!("node {node} has system identifier {theirs}, and its group has {ours}")
             }
@@ -110,9 +113,14 @@ impl Error {
             }
             Error::CannotRegister(why) => format!("a node cannot be registered now: {why}"),
             Error::Refused { what, why } => format!("{what} is not possible now: {why}"),
-            Error::BoardFull(size) => format!("the monitor's board has room for {size} nodes, and all of it is taken"),
+            Error::BoardFull(size) => {
+                format!("the monitor's board has room for {size} nodes, and all of it is taken")
+            }
             Error::Restless { group, rules } => {
-                format!("the rules for group {group} did not come to rest; the last ones were {}", rules.join(", "))
+                format!(
+                    "the rules for group {group} did not come to rest; the last ones were {}",
+                    rules.join(", ")
+                )
             }
             Error::Internal(what) => what.clone(),
         }
@@ -126,12 +134,16 @@ impl Error {
             Error::WrongDatabase { .. } => {
                 "Connect to the monitor's database, or set pgautofailover.database and restart the monitor."
             }
-            Error::Isolation => "Call it in a transaction with ISOLATION LEVEL READ COMMITTED, or outside of one.",
+            Error::Isolation => {
+                "Call it in a transaction with ISOLATION LEVEL READ COMMITTED, or outside of one."
+            }
             Error::BadReport(_) => "Install the same version of pg_autoctl on the node as on the monitor.",
             Error::UnknownNode(_) => {
                 "pg_autoctl show state lists the nodes; a node that was dropped must be created again."
             }
-            Error::UnknownFormation(_) => "Create it with pgautofailover.create_formation, or use formation 'default'.",
+            Error::UnknownFormation(_) => {
+                "Create it with pgautofailover.create_formation, or use formation 'default'."
+            }
             Error::UnknownGroup(_) | Error::NoGroup { .. } => {
                 "A group exists once its first node is registered; pg_autoctl show state lists them."
             }
@@ -143,15 +155,21 @@ impl Error {
             }
             Error::CannotStartAs { .. } => "Register it with initial_group_role 'init', or in another group.",
             Error::CannotRegister(why) | Error::Refused { why, .. } => why.hint(),
-            Error::BoardFull(_) => "Drop nodes that are gone with pg_autoctl drop node, or use a second monitor.",
-            Error::Restless { .. } => "This is a defect of the monitor: please report it with the last events.",
+            Error::BoardFull(_) => {
+                "Drop nodes that are gone with pg_autoctl drop node, or use a second monitor."
+            }
+            Error::Restless { .. } => {
+                "This is a defect of the monitor: please report it with the last events."
+            }
             Error::Internal(_) => TRY_AGAIN_OR_REINSTALL,
         }
     }
 
     /// Raises it as an ERROR of PostgreSQL.
     pub fn raise(self) -> ! {
-        ErrorReport::new(self.code(), self.message(), "pgautofailover").set_hint(self.hint()).report(PgLogLevel::ERROR);
+        ErrorReport::new(self.code(), self.message(), "pgautofailover")
+            .set_hint(self.hint())
+            .report(PgLogLevel::ERROR);
         unreachable!("an ERROR does not return")
     }
 }

@@ -79,7 +79,14 @@ pub fn evaluate<T>(
 
 fn begin(serial: i32) -> Result<Scene, Error> {
     pg::board(|board| board.group_or_new(serial).map(|slot| slot.under_evaluation = true))??;
-    let stored = group::load(serial)?;
+    let stored = match group::load(serial) {
+        // We hold its lock, so nobody is about to commit it: it was dropped, or never came to be.
+        Err(error @ Error::UnknownGroup(_)) => {
+            pg::board(|board| board.forget_group(serial))?;
+            return Err(error);
+        }
+        other => other?,
+    };
     let (policy, now) = (gucs::policy(), pg::now());
     let group = pg::board(|board| -> Result<Group, Error> {
         for member in &stored.members {
@@ -99,7 +106,8 @@ fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
         notify::push(scene.serial, Push::Goal)?;
     }
     pg::board(|board| -> Result<(), Error> {
-        for (node, member) in scene.group.nodes.iter().filter_map(|node| Some((node, scene.member(node.id)?))) {
+        for (node, member) in scene.group.nodes.iter().filter_map(|node| Some((node, scene.member(node.id)?)))
+        {
             let slot = board.place(node.id, scene.serial, &member.host, member.port, scene.now)?;
             slot.heard = node.heard;
             slot.lsn = node.lsn;
@@ -122,7 +130,8 @@ fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
 /// A keeper has something new to hear.
 fn is_news_for_keepers(before: &Group, after: &Group) -> bool {
     let goals = |group: &Group| group.nodes.iter().map(|node| (node.id, node.goal)).collect::<Vec<_>>();
-    let head = |group: &Group| (group.term, group.rule.clone(), group.next_rule.clone(), group.election.clone());
+    let head =
+        |group: &Group| (group.term, group.rule.clone(), group.next_rule.clone(), group.election.clone());
     goals(before) != goals(after) || head(before) != head(after)
 }
 
@@ -215,12 +224,9 @@ fn describe(member: &Member, before: Option<&Node>, after: &Node, rule: Option<&
         return Some(format!("{} is registered, to become {}", name(member), after.goal));
     };
     match (before.reported != after.reported, before.goal != after.goal) {
-        (_, true) => Some(format!(
-            "{} is {} and is to become {}{because}",
-            name(member),
-            after.reported,
-            after.goal
-        )),
+        (_, true) => {
+            Some(format!("{} is {} and is to become {}{because}", name(member), after.reported, after.goal))
+        }
         (true, false) => Some(format!("{} is {} now", name(member), after.reported)),
         (false, false) => None,
     }

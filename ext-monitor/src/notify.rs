@@ -71,7 +71,9 @@ pub const fn health_number(health: Health) -> i32 {
 
 fn send(channel: &str, payload: &str) -> Result<(), Error> {
     Spi::connect(|client| {
-        client.select("SELECT pg_catalog.pg_notify($1, $2)", None, &[channel.into(), payload.into()]).map(|_| ())
+        client
+            .select("SELECT pg_catalog.pg_notify($1, $2)", None, &[channel.into(), payload.into()])
+            .map(|_| ())
     })?;
     Ok(())
 }

@@ -62,10 +62,15 @@ pub fn watch_transactions() {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn at_transaction_end(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+unsafe extern "C-unwind" fn at_transaction_end(
+    event: pg_sys::XactEvent::Type,
+    _argument: *mut std::ffi::c_void,
+) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT => crate::evaluate::at_commit(),
-        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => crate::evaluate::at_abort(),
+        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
+            crate::evaluate::at_abort()
+        }
         _ => {}
     }
 }
@@ -253,7 +258,8 @@ pub fn own_address() -> (Option<String>, u16) {
     // SAFETY: variables of this process; the string is set by the configuration.
     unsafe {
         let directories = pg_sys::Unix_socket_directories;
-        let first = (!directories.is_null()).then(|| CStr::from_ptr(directories).to_string_lossy().into_owned());
+        let first =
+            (!directories.is_null()).then(|| CStr::from_ptr(directories).to_string_lossy().into_owned());
         let first = first.and_then(|all| all.split(',').next().map(|one| one.trim().to_owned()));
         (first.filter(|path| !path.is_empty()), u16::try_from(pg_sys::PostPortNumber).unwrap_or(0))
     }

@@ -39,6 +39,8 @@ struct Watched {
 #[derive(Clone, Copy, Default)]
 struct Due {
     ask: bool,
+    /// It failed just now: not before then.
+    not_before: Option<Instant>,
 }
 
 /// A probe that has ended.
@@ -172,11 +174,16 @@ impl Watch {
 
     async fn evaluate_what_is_due(&mut self) {
         for (serial, due) in std::mem::take(&mut self.due) {
-            self.evaluated.insert(serial, Instant::now());
-            if !self.local.evaluate(serial, due.ask).await {
-                // Tried again with the next look; what was lost stays lost on the board meanwhile.
+            let now = Instant::now();
+            let waits = due.not_before.is_some_and(|moment| now < moment);
+            if waits {
                 self.due.insert(serial, due);
-                return;
+                continue;
+            }
+            self.evaluated.insert(serial, now);
+            if !self.local.evaluate(serial, due.ask).await {
+                // What was lost stays lost on the board meanwhile.
+                self.due.insert(serial, Due { not_before: Some(Instant::now() + RESTLESS), ..due });
             }
         }
     }
@@ -200,7 +207,8 @@ impl Watch {
     fn next_moment(&self, targets: &[Target]) -> Instant {
         let now = Instant::now();
         let restless = targets.iter().any(|target| target.unsettled || target.silent_for > SILENCE);
-        let probes = self.servers.values().filter(|watched| watched.probing == 0).map(|watched| watched.next_probe);
+        let probes =
+            self.servers.values().filter(|watched| watched.probing == 0).map(|watched| watched.next_probe);
         let retry = (!self.due.is_empty()).then_some(now + RESTLESS);
         let look = restless.then_some(now + RESTLESS);
         // Silence has no bell: look often enough to notice it begin.

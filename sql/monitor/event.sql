@@ -15,16 +15,23 @@ CREATE TABLE pgautofailover.event (
     candidatepriority int,
     replicationquorum bool,
     description       text        NOT NULL,
-    rule              text,
-    facts             jsonb
+    rule              text
 );
 CREATE INDEX ON pgautofailover.event (eventtime);
 COMMENT ON TABLE pgautofailover.event IS 'every change of a state, and every rule that fired';
 COMMENT ON COLUMN pgautofailover.event.nodeid IS 'the node; null when the event is about its whole group';
 COMMENT ON COLUMN pgautofailover.event.rule IS 'the rule that fired; null when a report or a command changed something';
-COMMENT ON COLUMN pgautofailover.event.facts IS 'the group as the rule saw it';
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.event', '');
 GRANT SELECT ON pgautofailover.event TO autoctl_node;
+
+-- Apart from the events, whose rows people read.
+CREATE TABLE pgautofailover.event_facts (
+    eventid bigint NOT NULL PRIMARY KEY REFERENCES pgautofailover.event ON DELETE CASCADE,
+    facts   jsonb  NOT NULL
+);
+COMMENT ON TABLE pgautofailover.event_facts IS 'the group as a rule saw it when it fired';
+SELECT pg_catalog.pg_extension_config_dump('pgautofailover.event_facts', '');
+GRANT SELECT ON pgautofailover.event_facts TO autoctl_node;
 
 CREATE FUNCTION pgautofailover.last_events(count int DEFAULT 10) RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$

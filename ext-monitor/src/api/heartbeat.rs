@@ -51,9 +51,13 @@ fn without_lsn(report: &Report) -> Report {
 fn keeper_report(report: &str) -> String {
     run(|| {
         check_database()?;
-        let report: Report = serde_json::from_str(report).map_err(|error| Error::BadReport(error.to_string()))?;
+        let report: Report =
+            serde_json::from_str(report).map_err(|error| Error::BadReport(error.to_string()))?;
         if report.version != VERSION {
-            return Err(Error::BadReport(format!("it is of version {}, and this is {VERSION}", report.version)));
+            return Err(Error::BadReport(format!(
+                "it is of version {}, and this is {VERSION}",
+                report.version
+            )));
         }
         match again(&report)? {
             Some(answer) => Ok(answer),
@@ -68,7 +72,9 @@ fn again(report: &Report) -> Result<Option<String>, Error> {
     let policy = gucs::policy();
     ANSWERS.with_borrow(|answers| {
         let known = answers.iter().find(|answer| answer.report.node == report.node);
-        let Some(answer) = known.filter(|answer| answer.policy == policy && answer.report == without_lsn(report)) else {
+        let Some(answer) =
+            known.filter(|answer| answer.policy == policy && answer.report == without_lsn(report))
+        else {
             return Ok(None);
         };
         let now = pg::now();
@@ -76,7 +82,8 @@ fn again(report: &Report) -> Result<Option<String>, Error> {
             let settled = board.group(answer.serial).is_some_and(|group| {
                 !group.under_evaluation && !group.unsettled && group.generation == answer.generation
             });
-            let Some(slot) = board.node(report.node).filter(|slot| settled && slot.session_number == mine) else {
+            let Some(slot) = board.node(report.node).filter(|slot| settled && slot.session_number == mine)
+            else {
                 return false;
             };
             slot.heard = Some(now);
@@ -100,7 +107,8 @@ fn answer(report: &Report) -> Result<String, Error> {
     if let Some(lease) = assignment.lease {
         pg::board(|board| {
             if let Some(group) = board.group(serial) {
-                group.granted_until = group.granted_until.max(scene.now.plus(lease).plus(scene.policy.margin));
+                group.granted_until =
+                    group.granted_until.max(scene.now.plus(lease).plus(scene.policy.margin));
             }
         })?;
     }
@@ -233,7 +241,11 @@ fn what_a_keeper_would_say(group: &Group, id: NodeId, state: State, timeline: Ti
     let streaming = group.nodes.iter().filter(|node| node.id != id && node.reported.follows());
     Report {
         term: group.term,
-        pledge: if state == State::ReportLsn { group.term } else { before.map(|node| node.pledge).unwrap_or_default() },
+        pledge: if state == State::ReportLsn {
+            group.term
+        } else {
+            before.map(|node| node.pledge).unwrap_or_default()
+        },
         history: match (follows_recorded, group.reign()) {
             (true, Some(reign)) => reign.term,
             (true | false, _) => before.map(|node| node.history).unwrap_or_default(),
@@ -246,14 +258,24 @@ fn what_a_keeper_would_say(group: &Group, id: NodeId, state: State, timeline: Ti
             None => before.and_then(|node| node.promotion),
         },
         rule,
-        accepts: group.next_rule.as_ref().filter(|next| next.offered && state.writes()).map(|next| next.rule.number),
+        accepts: group
+            .next_rule
+            .as_ref()
+            .filter(|next| next.offered && state.writes())
+            .map(|next| next.rule.number),
         checkpoint_timeline: timeline,
         receiver: match state {
             State::CatchingUp | State::Secondary => Receiver::Streaming,
             State::ReportLsn => Receiver::Lost,
-            State::Unknown | State::Init | State::Single | State::WaitPrimary | State::Primary => Receiver::None,
-            State::Draining | State::DemoteTimeout | State::Demoted | State::PreparePromotion => Receiver::None,
-            State::StopReplication | State::WaitStandby | State::Maintenance | State::JoinPrimary => Receiver::None,
+            State::Unknown | State::Init | State::Single | State::WaitPrimary | State::Primary => {
+                Receiver::None
+            }
+            State::Draining | State::DemoteTimeout | State::Demoted | State::PreparePromotion => {
+                Receiver::None
+            }
+            State::StopReplication | State::WaitStandby | State::Maintenance | State::JoinPrimary => {
+                Receiver::None
+            }
             State::ApplySettings | State::PrepareMaintenance | State::WaitMaintenance => Receiver::None,
             State::FastForward | State::JoinSecondary | State::Dropped => Receiver::None,
         },

@@ -125,7 +125,10 @@ fn known(scene: &Scene, wish: &Wish, formation: &str, id: NodeId) -> Result<Node
     let taken = |message: String, hint: &'static str| Err(Error::Taken { message, hint });
     let Some(member) = scene.member(id) else {
         return taken(
-            format!("{}:{} is node {id} of another group or formation (\"{formation}\") already", wish.host, wish.port),
+            format!(
+                "{}:{} is node {id} of another group or formation (\"{formation}\") already",
+                wish.host, wish.port
+            ),
             "Drop that node first, or give this one another address.",
         );
     };
@@ -143,7 +146,10 @@ fn known(scene: &Scene, wish: &Wish, formation: &str, id: NodeId) -> Result<Node
         });
     }
     if scene.group.node(id).is_some_and(|node| node.goal == State::Dropped) {
-        return taken(format!("node {id} at this address is being dropped"), "Wait until it is gone, then try again.");
+        return taken(
+            format!("node {id} at this address is being dropped"),
+            "Wait until it is gone, then try again.",
+        );
     }
     Ok(id)
 }

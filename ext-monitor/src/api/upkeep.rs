@@ -19,9 +19,16 @@ fn evaluate_group(serial: i32, ask: bool) {
         if ask {
             notify::push(serial, Push::Report)?;
         }
-        evaluate(serial, |_| Ok(()))?;
-        Ok(())
+        look_at(serial)
     });
+}
+
+/// Evaluates a group; one that was dropped meanwhile needs nothing more.
+fn look_at(serial: i32) -> Result<(), Error> {
+    match evaluate(serial, |_| Ok(())) {
+        Ok(_) | Err(Error::UnknownGroup(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// `pgautofailover.wake_up`: the board learns every group and node that the tables have, and forgets the others.
@@ -31,7 +38,7 @@ fn wake_up() -> i32 {
         check_database()?;
         let groups = group::all()?;
         for serial in &groups {
-            evaluate(*serial, |_| Ok(()))?;
+            look_at(*serial)?;
         }
         pg::board(|board| board.keep_groups(|serial| groups.contains(&serial)))?;
         i32::try_from(groups.len()).map_err(|_| Error::Internal("there are too many groups to count".into()))

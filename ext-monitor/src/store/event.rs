@@ -29,7 +29,6 @@ pub fn record(event: &Event) -> Result<(), Error> {
         "groupid": event.group,
         "description": event.description,
         "rule": event.rule,
-        "facts": event.facts,
     });
     if let (Some((member, node)), Some(fields)) = (event.node, row.as_object_mut()) {
         let about = json!({
@@ -47,14 +46,17 @@ pub fn record(event: &Event) -> Result<(), Error> {
         });
         fields.extend(about.as_object().cloned().unwrap_or_default());
     }
+    let facts = event.facts.map(serde_json::to_value).transpose()?;
     write(
-        "INSERT INTO pgautofailover.event (formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate,
-                goalstate, reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum,
-                description, rule, facts)
-         SELECT formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate, goalstate,
-                reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum, description, rule,
-                facts
-           FROM pg_catalog.jsonb_populate_record(NULL::pgautofailover.event, $1)",
-        &[JsonB(row).into()],
+        "WITH made AS (
+           INSERT INTO pgautofailover.event (formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate,
+                  goalstate, reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum,
+                  description, rule)
+           SELECT formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate, goalstate,
+                  reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum, description, rule
+             FROM pg_catalog.jsonb_populate_record(NULL::pgautofailover.event, $1)
+           RETURNING eventid)
+         INSERT INTO pgautofailover.event_facts SELECT eventid, $2 FROM made WHERE $2 IS NOT NULL",
+        &[JsonB(row).into(), facts.map(JsonB).into()],
     )
 }

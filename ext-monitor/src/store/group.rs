@@ -67,7 +67,8 @@ pub fn of_formation(formation: &str, number: i32) -> Result<i32, Error> {
 pub fn of_formation_or_new(formation: &str, number: i32) -> Result<i32, Error> {
     match of_formation(formation, number) {
         Err(Error::NoGroup { .. }) => {
-            let password: String = pg::strong_random::<24>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+            let password: String =
+                pg::strong_random::<24>()?.iter().map(|byte| format!("{byte:02x}")).collect();
             write(
                 "INSERT INTO pgautofailover.group_state (formationid, groupid, replication_password)
                  VALUES ($1, $2, $3) ON CONFLICT (formationid, groupid) DO NOTHING",
@@ -81,15 +82,19 @@ pub fn of_formation_or_new(formation: &str, number: i32) -> Result<i32, Error> {
 
 /// Every group's serial number.
 pub fn all() -> Result<Vec<i32>, Error> {
-    let found: Option<Vec<i32>> =
-        fetch("SELECT pg_catalog.array_agg(groupserial ORDER BY groupserial) FROM pgautofailover.group_state", &[])?;
+    let found: Option<Vec<i32>> = fetch(
+        "SELECT pg_catalog.array_agg(groupserial ORDER BY groupserial) FROM pgautofailover.group_state",
+        &[],
+    )?;
     Ok(found.unwrap_or_default())
 }
 
 /// Waits until nobody else evaluates the group. Held to the end of the transaction.
 pub fn lock(serial: i32) -> Result<(), Error> {
-    let table: Option<pg_sys::Oid> = fetch("SELECT 'pgautofailover.group_state'::pg_catalog.regclass::oid", &[])?;
-    let table = table.ok_or_else(|| Error::Internal("the table pgautofailover.group_state is missing".into()))?;
+    let table: Option<pg_sys::Oid> =
+        fetch("SELECT 'pgautofailover.group_state'::pg_catalog.regclass::oid", &[])?;
+    let table =
+        table.ok_or_else(|| Error::Internal("the table pgautofailover.group_state is missing".into()))?;
     pg::lock_group(table, serial);
     Ok(())
 }
@@ -133,7 +138,8 @@ impl Stored {
     pub fn group(&self, board: &mut Board, granted_until: Moment, margin: Millis) -> Group {
         let from_before = board.started.plus(self.head.longest_lease_ms).plus(margin);
         let slot = |board: &mut Board, id| -> Option<NodeSlot> { board.node(id).copied() };
-        let nodes = self.members.iter().map(|member| member.node(slot(board, member.id).as_ref(), board.started));
+        let nodes =
+            self.members.iter().map(|member| member.node(slot(board, member.id).as_ref(), board.started));
         let nodes = nodes.collect();
         Group {
             term: self.head.term,
@@ -152,7 +158,13 @@ impl Stored {
 }
 
 /// Writes what has changed from `before`, with the nodes described in `members`. True when anything had.
-pub fn save(serial: i32, before: &Stored, group: &Group, members: &[Member], lease: Millis) -> Result<bool, Error> {
+pub fn save(
+    serial: i32,
+    before: &Stored,
+    group: &Group,
+    members: &[Member],
+    lease: Millis,
+) -> Result<bool, Error> {
     let head = Head {
         term: group.term,
         rule: group.rule.clone(),

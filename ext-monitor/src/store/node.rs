@@ -151,13 +151,17 @@ pub fn save(serial: i32, before: &[Member], group: &Group, members: &[Member]) -
     }
     for node in &group.nodes {
         let described = members.iter().find(|member| member.id == node.id);
-        let described = described.ok_or_else(|| Error::Internal(format!("node {} has no description", node.id)))?;
+        let described =
+            described.ok_or_else(|| Error::Internal(format!("node {} has no description", node.id)))?;
         let after = Member { state: NodeState::of(node), lsn: node.lsn, ..described.clone() };
         match before.iter().find(|old| old.id == node.id) {
             // Where WAL ends changes all the time; it is written when something else is.
             Some(old) if Member { lsn: old.lsn, ..after.clone() } == *old => {}
             Some(old) => {
-                update(&after, old.state.goal != after.state.goal || old.state.reported != after.state.reported)?;
+                update(
+                    &after,
+                    old.state.goal != after.state.goal || old.state.reported != after.state.reported,
+                )?;
                 changed = true;
             }
             None => {

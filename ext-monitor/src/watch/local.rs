@@ -40,7 +40,13 @@ impl Drop for Open {
 impl Local {
     /// Not connected yet.
     pub fn new() -> Local {
-        Local { open: None, next_try: Instant::now(), patience: TRY_AGAIN_AFTER, is_new: false, last_complaint: String::new() }
+        Local {
+            open: None,
+            next_try: Instant::now(),
+            patience: TRY_AGAIN_AFTER,
+            is_new: false,
+            last_complaint: String::new(),
+        }
     }
 
     /// It was opened since the last [`Local::wake_up`].
@@ -101,7 +107,10 @@ impl Local {
     }
 
     /// True when it went well. An ERROR of the server leaves the connection open; everything else closes it.
-    fn note<T>(&mut self, outcome: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>) -> bool {
+    fn note<T>(
+        &mut self,
+        outcome: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
+    ) -> bool {
         match outcome {
             Ok(Ok(_)) => {
                 self.last_complaint.clear();
@@ -133,6 +142,7 @@ impl Local {
             expected.contains(code)
         });
         if not_made_yet {
+            self.open = None;
             return;
         }
         let cause = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
