@@ -69,9 +69,10 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<View> {
         Error::new(if invalid { Kind::Arguments } else { Kind::Sql }, failure.to_string())
     };
     let session = datadir::connect(&running, "postgres").map_err(refused)?;
-    session
-        .run(&format!("ALTER SYSTEM SET {} = {}", args.key, sql::literal(&args.value)))
-        .map_err(refused)?;
+    // Part by part: the group's setting is named like a word of SQL.
+    let name: Vec<String> = args.key.split('.').map(sql::name).collect();
+    let statement = format!("ALTER SYSTEM SET {} = {}", name.join("."), sql::literal(&args.value));
+    session.run(&statement).map_err(refused)?;
     session.run("SELECT pg_reload_conf()").map_err(refused)?;
     let context: Vec<_> = session
         .query("SELECT context FROM pg_settings WHERE name = $1", &[&args.key])

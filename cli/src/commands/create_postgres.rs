@@ -1,5 +1,5 @@
 //! `create postgres`
-use crate::context::{Context, KEEPER_LIBRARY};
+use crate::context::{Context, KEEPER_LIBRARY, Part};
 use crate::credentials::Address;
 use crate::datadir::{self, Content};
 use crate::enrol::{self, Enrolment};
@@ -132,6 +132,10 @@ fn look(context: &Context, postgres: &Postgres) -> Result<Found> {
         Content::Other => Err(datadir::not_a_database(pgdata)),
         Content::Cluster => {
             postgres.check_version(pgdata)?;
+            if matches!(context.part(postgres), Ok(Part::Monitor)) {
+                return Err(Error::state(format!("\"{}\" holds a monitor", pgdata.display()))
+                    .hint("a node is a server of its own: give --pgdata another directory"));
+            }
             if Identity::read(pgdata)?.is_some() {
                 return Ok(Found::Node(Box::new(context.node_state(postgres)?)));
             }
