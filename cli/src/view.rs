@@ -46,6 +46,12 @@ impl NodeState {
     pub fn settled(&self) -> bool {
         self.current_group_state == self.assigned_group_state
     }
+    /// Where it stays until something happens: it writes, or may be promoted, or is in maintenance.
+    pub fn at_rest(&self) -> bool {
+        let stays =
+            matches!(self.reported(), Some(fsm::state::State::Secondary | fsm::state::State::Maintenance));
+        self.writes() || self.settled() && stays
+    }
     /// It takes writes and is meant to.
     pub fn writes(&self) -> bool {
         self.settled() && self.reported().is_some_and(fsm::state::State::writes)

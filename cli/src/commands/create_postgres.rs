@@ -85,7 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
                     .hint("it was dropped, or belongs to another monitor: give --pgdata another directory")
             })?;
             let running = datadir::running(&place.pgdata).is_some();
-            if running && known.settled() {
+            if running && known.at_rest() {
                 printer::say(&format!("{} was made already", known.nodename));
                 return Ok(outcome(&known, true));
             }
@@ -226,12 +226,13 @@ fn join(args: &Args, context: &Context, node: &Enrolment<'_>, found: &Found) -> 
     };
     let (id, group, goal, name) = register(node.monitor, &registration)?;
     printer::say(&format!("registered as {name} (node {id}) in group {group} of {}", node.formation));
-    match goal {
-        State::Single => node.become_first(id, group, &name, matches!(found, Found::Cluster(_)))?,
-        State::WaitStandby | State::CatchingUp => node.become_standby(id, group, &name)?,
-        other => {
-            return Err(Error::state(format!("the monitor assigns {other} to a node that is not there yet")));
-        }
+    if goal == State::Single {
+        node.become_first(id, group, &name, matches!(found, Found::Cluster(_)))?;
+    } else if matches!(goal, State::WaitStandby | State::CatchingUp) {
+        node.become_standby(id, group, &name)?;
+    } else {
+        return Err(Error::state(format!("the monitor assigns {goal} to a node that is not there yet"))
+            .hint(format!("drop it and repeat: pg_autoctl drop node --name {name} --force")));
     }
     node.start()?;
     Ok(id)
@@ -264,7 +265,7 @@ fn wait(monitor: &Monitor, state: &node_files::State, place: &Place) -> Result<N
     loop {
         let node = row(monitor, &state.formation, state.group, state.node)?
             .ok_or_else(|| Error::state(format!("node {} was dropped meanwhile", state.node)))?;
-        if node.writes() || node.settled() && node.reported() == Some(State::Secondary) {
+        if node.at_rest() {
             return Ok(node);
         }
         let now = format!(

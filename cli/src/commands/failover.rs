@@ -3,7 +3,6 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::printer::Progress;
 use crate::view::{NodeState, View};
-use fsm::state::State;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -53,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     };
     let took = started.elapsed();
     progress.now("waits for the others to follow it");
-    while !seen.iter().all(|node| at_rest(node, old)) {
+    while !seen.iter().all(|node| node.at_rest() && !(node.writes() && Some(node.node_id) == old)) {
         if started.elapsed() >= took + SETTLE {
             progress.line("not every node has settled yet; see pg_autoctl show state");
             break;
@@ -79,12 +78,6 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
         ("milliseconds", json!(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))),
     ];
     Ok(View::outcome(line, values))
-}
-
-/// Where it will stay until something happens: no node stays at `catchingup`, or without a state to report.
-fn at_rest(node: &NodeState, old_primary: Option<i64>) -> bool {
-    let stays = matches!(node.reported(), Some(State::Secondary | State::Maintenance));
-    node.settled() && (stays || node.writes() && Some(node.node_id) != old_primary)
 }
 
 /// One line for each node that has moved.

@@ -1,7 +1,7 @@
 //! A new copy of the upstream, with pg_basebackup. The old directory stays in its place until the new one is whole, and is kept aside then.
 use super::saved::{self, remove_tree};
 use super::work::{Interrupted, Work, failed};
-use super::{size_of, source, space};
+use super::{child, size_of, source, space};
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
 use crate::stamp;
@@ -51,9 +51,11 @@ pub fn fetch(
         }
         Ok(()) | Err(_) => {}
     }
-    let mut command = backup(postgres, state_dir, peer, slot);
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let command = backup(postgres, state_dir, peer, slot);
     let program = command.get_program().to_string_lossy().into_owned();
+    // It must not go on copying when we are gone: a repeated command begins anew in the same place.
+    let mut command = child::wrapped(&command);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
     let mut child =
         command.spawn().map_err(|cause| Error::config(format!("could not run \"{program}\": {cause}")))?;
     // It says little (no --progress), so the pipe does not fill while nobody reads it.

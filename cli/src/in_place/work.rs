@@ -14,6 +14,11 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Between two words in the log about the same thing.
 const WORD: Duration = Duration::from_secs(5);
 
+/// What asks a postmaster to stop.
+const STOPS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+/// What asks a postmaster for other things, which the next one will do by itself. Unread, they would end us.
+const HARMLESS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
+
 /// Why the helper does not start the server.
 #[derive(Debug)]
 pub enum Interrupted {
@@ -61,10 +66,10 @@ impl Work {
             }
             Err(TryLockError::Error(cause)) => return Err(failed("lock", &path, &cause)),
         }
-        let stops: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
-        let signals = stops
+        let watched: SigSet = STOPS.into_iter().chain(HARMLESS).collect();
+        let signals = watched
             .thread_block()
-            .and_then(|()| SignalFd::with_flags(&stops, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
+            .and_then(|()| SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
             .map_err(|errno| Interrupted::Failed(format!("no signals can be read: {errno}")))?;
         let bindir = server.parent().unwrap_or(Path::new("/"));
         let postgres = Postgres::at(bindir)
@@ -75,10 +80,15 @@ impl Work {
 
     /// Fails when somebody has asked the server to stop.
     pub fn go_on(&self) -> Result<(), Interrupted> {
-        match self.signals.read_signal() {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(Interrupted::Stopped),
-            Err(errno) => Err(Interrupted::Failed(format!("no signals can be read: {errno}"))),
+        loop {
+            match self.signals.read_signal() {
+                Ok(None) => return Ok(()),
+                Ok(Some(signal)) if STOPS.iter().any(|stop| *stop as u32 == signal.ssi_signo) => {
+                    return Err(Interrupted::Stopped);
+                }
+                Ok(Some(_)) => {}
+                Err(errno) => return Err(Interrupted::Failed(format!("no signals can be read: {errno}"))),
+            }
         }
     }
 
