@@ -53,7 +53,9 @@ const TIMES: &[Time] = &[
 ];
 
 /// Defines every setting; the first thing that the library does.
-pub fn define() {
+pub fn define(preloading: bool) {
+    // PostgreSQL ends a session that defines a setting of the postmaster's later than at its start.
+    let at_start_only = if preloading { GucContext::Postmaster } else { GucContext::Sighup };
     for Time(name, short, long, setting, least) in TIMES {
         GucRegistry::define_int_guc(
             name,
@@ -91,7 +93,7 @@ pub fn define() {
         c"The database of the monitor.",
         c"Its functions work in this database only, and its worker connects to it.",
         &DATABASE,
-        GucContext::Postmaster,
+        at_start_only,
         GucFlags::empty(),
     );
     GucRegistry::define_string_guc(

@@ -31,8 +31,9 @@ pgrx::pg_module_magic!();
 /// only define its settings, for shared memory and the worker come with the postmaster's start.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    gucs::define();
-    if !pg::preloading() {
+    let preloading = pg::preloading();
+    gucs::define(preloading);
+    if !preloading {
         return;
     }
     pg::make_doorbell();
