@@ -121,12 +121,15 @@ fn the_library_is_not_installed() {
     // An installation as it is before `make install`: the same programs, but a library directory without ours.
     let programs = cluster.directory().join("programs");
     fs::create_dir(&programs).expect("mkdir");
+    let script = |name: &str, line: String| {
+        let path = programs.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{line}\n")).expect("writing a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+    };
     for name in ["initdb", "pg_ctl", "postgres", "pg_basebackup", "pg_controldata"] {
-        std::os::unix::fs::symlink(node.install.program(name), programs.join(name)).expect("symlink");
+        script(name, format!("exec {} \"$@\"", node.install.program(name).display()));
     }
-    let pg_config = programs.join("pg_config");
-    fs::write(&pg_config, format!("#!/bin/sh\necho {}\n", programs.display())).expect("writing a script");
-    fs::set_permissions(&pg_config, fs::Permissions::from_mode(0o755)).expect("chmod");
+    script("pg_config", format!("echo {}", programs.display()));
 
     let mut command = cluster.create_postgres(&node);
     command.arg("--pgctl").arg(programs.join("pg_ctl"));
