@@ -14,6 +14,8 @@ pub enum Error {
     WrongDatabase { here: String, monitor: String },
     /// Decisions need to see what others committed.
     Isolation,
+    /// A decision cannot be left half committed.
+    Prepared,
     /// The report is not what [`fsm::message::Report`] says.
     BadReport(String),
     /// No such node.
@@ -68,7 +70,7 @@ impl Error {
             Error::NotPreloaded | Error::WrongDatabase { .. } | Error::Isolation | Error::SessionOver(_) => {
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
-            Error::CannotStartAs { .. } | Error::Refused { .. } => {
+            Error::CannotStartAs { .. } | Error::Refused { .. } | Error::Prepared => {
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
             Error::BadReport(_) | Error::UnknownState(_) | Error::BadArgument { .. } => {
@@ -93,6 +95,7 @@ impl Error {
                 format!("this is database \"{here}\", and the monitor's database is \"{monitor}\"")
             }
             Error::Isolation => "the monitor decides in READ COMMITTED transactions only".into(),
+            Error::Prepared => "a transaction in which the monitor has decided cannot be prepared".into(),
             Error::BadReport(why) => format!("the report cannot be read: {why}"),
             Error::UnknownNode(id) => format!("no node with id {id} is registered here"),
             Error::UnknownFormation(name) => format!("no formation is called \"{name}\""),
@@ -137,6 +140,7 @@ impl Error {
             Error::Isolation => {
                 "Call it in a transaction with ISOLATION LEVEL READ COMMITTED, or outside of one."
             }
+            Error::Prepared => "End it with COMMIT or ROLLBACK.",
             Error::BadReport(_) => "Install the same version of pg_autoctl on the node as on the monitor.",
             Error::UnknownNode(_) => {
                 "pg_autoctl show state lists the nodes; a node that was dropped must be created again."

@@ -254,6 +254,13 @@ pub fn at_commit() {
     }
 }
 
+/// The transaction is to be prepared: its group would stay locked until somebody thinks of it.
+pub fn at_prepare() {
+    if PENDING.with_borrow(|pending| !pending.is_empty()) {
+        Error::Prepared.raise();
+    }
+}
+
 /// The transaction, or a part of it, was undone.
 pub fn at_abort() {
     PENDING.take();

@@ -68,9 +68,8 @@ unsafe extern "C-unwind" fn at_transaction_end(
 ) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT => crate::evaluate::at_commit(),
-        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
-            crate::evaluate::at_abort()
-        }
+        pg_sys::XactEvent::XACT_EVENT_ABORT => crate::evaluate::at_abort(),
+        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => crate::evaluate::at_prepare(),
         _ => {}
     }
 }

@@ -13,4 +13,7 @@ BEGIN
 END
 $$;
 GRANT autoctl_node TO autoctl;
+-- A group under evaluation belongs to one transaction: none may be left open, or no heartbeat is answered.
+ALTER ROLE autoctl_node SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE autoctl SET idle_in_transaction_session_timeout = '10s';
 GRANT USAGE ON SCHEMA pgautofailover TO autoctl_node;

@@ -280,7 +280,7 @@ fn what_a_keeper_would_say(group: &Group, id: NodeId, state: State, timeline: Ti
             State::FastForward | State::JoinSecondary | State::Dropped => Receiver::None,
         },
         followers: if state.writes() { streaming.map(|node| node.id).collect() } else { Default::default() },
-        in_recovery: !state.writes() && promoted.is_none(),
+        in_recovery: !state.writes() && state != State::Draining && promoted.is_none(),
         fenced: !state.writes(),
         ..Report::of(id, state)
     }
