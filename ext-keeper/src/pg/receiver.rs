@@ -76,12 +76,37 @@ macro_rules! original {
 #[pg_guard]
 unsafe extern "C-unwind" fn refuses(conninfo: *const c_char, err: *mut *mut c_char) -> bool {
     let Some(gate) = gate() else { return false };
+    forget_libpq_environment();
     // SAFETY: the caller's string and its place for a message; the copy is made with PostgreSQL's allocator.
     unsafe {
         let Err(why) = (gate.may_connect)(&CStr::from_ptr(conninfo).to_string_lossy()) else { return false };
         *err = pg_sys::pstrdup(CString::new(why).unwrap_or_default().as_ptr());
     }
     true
+}
+
+/// primary_conninfo alone says how to connect. What stands in the environment of whoever started the server would win over
+/// the passfile (PGPASSWORD) or lead elsewhere (PGHOSTADDR, PGSERVICE). PGPORT and the like are left: primary_conninfo has them.
+fn forget_libpq_environment() {
+    const PREFIXES: [&str; 3] = ["PGSSL", "PGGSS", "PGREQUIRE"];
+    const NAMES: [&str; 9] = [
+        "PGPASSWORD",
+        "PGPASSFILE",
+        "PGHOSTADDR",
+        "PGSERVICE",
+        "PGSERVICEFILE",
+        "PGOPTIONS",
+        "PGCHANNELBINDING",
+        "PGTARGETSESSIONATTRS",
+        "PGLOADBALANCEHOSTS",
+    ];
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    for name in names {
+        if NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            // SAFETY: the receiver's process has one thread.
+            unsafe { std::env::remove_var(name) };
+        }
+    }
 }
 
 #[pg_guard]
