@@ -25,6 +25,9 @@ use fsm::keeper::Action;
 use fsm::message::Assignment;
 use std::fmt;
 
+/// SQLSTATE of a server that is starting up or shutting down.
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
 /// How far an action came.
 #[derive(Debug)]
 pub enum Outcome {
@@ -40,29 +43,43 @@ pub enum Outcome {
 
 /// What went wrong, in a sentence.
 #[derive(Debug)]
-pub struct Trouble(pub String);
+pub struct Trouble {
+    /// The sentence.
+    pub why: String,
+    /// It goes away by itself: the server is starting up, or going down.
+    pub passes: bool,
+}
+
+impl Trouble {
+    /// Something that somebody may have to look at.
+    pub fn new(why: impl Into<String>) -> Trouble {
+        Trouble { why: why.into(), passes: false }
+    }
+}
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 
 impl From<SqlError> for Trouble {
     fn from(error: SqlError) -> Trouble {
-        Trouble(format!("the own server refused a command of the keeper: {error}"))
+        let why = format!("the own server refused a command of the keeper: {error}");
+        let passes = matches!(error, SqlError::Refused { code, .. } if code == CANNOT_CONNECT_NOW);
+        Trouble { why, passes }
     }
 }
 
 impl From<node_files::Error> for Trouble {
     fn from(error: node_files::Error) -> Trouble {
-        Trouble(error.to_string())
+        Trouble::new(error.to_string())
     }
 }
 
 /// Wraps what the operating system said about a file.
 pub fn io_trouble(doing: &str, error: std::io::Error) -> Trouble {
-    Trouble(format!("could not {doing}: {error}"))
+    Trouble::new(format!("could not {doing}: {error}"))
 }
 
 /// Does one action.

@@ -89,5 +89,9 @@ impl Lease {
 
 /// The nodes that have flushed everything up to there.
 pub fn flushed_by(end: Lsn) -> BTreeSet<NodeId> {
-    pg::walsenders().into_iter().filter(|sender| sender.flush >= end).filter_map(|sender| sender.slot_node).collect()
+    pg::walsenders()
+        .into_iter()
+        .filter(|sender| sender.flush >= end)
+        .filter_map(|sender| sender.slot_node)
+        .collect()
 }

@@ -16,7 +16,10 @@ pub struct Local {
 
 impl Local {
     /// Asks the own server.
-    pub async fn ask<T>(&mut self, question: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, SqlError> {
+    pub async fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, SqlError> {
         let mut session = match self.session.take().filter(|session| !session.is_closed()) {
             Some(session) => session,
             None => open().await?,

@@ -77,7 +77,9 @@ impl MonitorLink {
         let statement = open.report.clone();
         let answer = open
             .session
-            .ask(ANSWER_LIMIT, async |client| client.query_one(&statement, &[&text]).await?.try_get::<_, String>(0))
+            .ask(ANSWER_LIMIT, async |client| {
+                client.query_one(&statement, &[&text]).await?.try_get::<_, String>(0)
+            })
             .await;
         // After a refusal the session is good for the next report; otherwise it is dropped here.
         let text = match answer {
@@ -119,7 +121,9 @@ impl MonitorLink {
         }
         let opened = match Session::open(&config, CONNECT_LIMIT).await {
             Ok(mut session) => session
-                .ask(ANSWER_LIMIT, async |client| client.prepare("SELECT pgautofailover.keeper_report($1)").await)
+                .ask(ANSWER_LIMIT, async |client| {
+                    client.prepare("SELECT pgautofailover.keeper_report($1)").await
+                })
                 .await
                 .map(|report| Open { session, report, channel: String::new() }),
             Err(error) => Err(error),
@@ -162,7 +166,9 @@ fn config(dir: &StateDir) -> Result<Config, LinkError> {
     };
     // The parser's error does not show the string.
     let mut config = Config::from_str(&uri).map_err(|error| {
-        LinkError::Setting(format!("pg_autoctl.monitor is not a connection string ({error}); correct it and reload"))
+        LinkError::Setting(format!(
+            "pg_autoctl.monitor is not a connection string ({error}); correct it and reload"
+        ))
     })?;
     let secrets = Secrets::read(dir).map_err(|error| LinkError::Setting(error.to_string()))?;
     if let Some(password) = &secrets.monitor_password {

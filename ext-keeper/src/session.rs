@@ -109,7 +109,11 @@ impl Session {
 }
 
 /// Moves bytes until the connection ends, or a notification has come if those are waited for.
-async fn pump(connection: &mut Connection<Socket, NoTlsStream>, notified: &mut bool, until_notified: bool) -> SqlError {
+async fn pump(
+    connection: &mut Connection<Socket, NoTlsStream>,
+    notified: &mut bool,
+    until_notified: bool,
+) -> SqlError {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(_))) => {

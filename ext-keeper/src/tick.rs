@@ -7,7 +7,6 @@ use crate::memory::Memory;
 use crate::monitor_link::{Heard, LinkError, MonitorLink};
 use crate::observe::{self, Facts};
 use crate::report;
-use crate::session::SqlError;
 use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
 use crate::{gucs, pg};
@@ -77,7 +76,11 @@ pub struct Keeper {
 
 impl Keeper {
     /// Takes up the node's memory in whatever life of the server this is.
-    pub fn take_up(mut memory: Memory, lease: Rc<Lease>, checkpointer: Rc<Checkpointer>) -> Result<Keeper, Trouble> {
+    pub fn take_up(
+        mut memory: Memory,
+        lease: Rc<Lease>,
+        checkpointer: Rc<Checkpointer>,
+    ) -> Result<Keeper, Trouble> {
         let facts = observe::look(Timeline(0));
         finish_copy(&mut memory)?;
         let new_life = matches!(fence::state(), fence::Fence::Lapsed);
@@ -126,25 +129,23 @@ impl Keeper {
         let heard = self.monitor.tell(&report, self.memory.dir()).await;
         let outcome = match heard {
             Ok(heard) => self.hear(heard).err(),
-            Err(LinkError::Pausing) => self.note.clone().map(Trouble),
-            Err(error) => Some(Trouble(error.to_string())),
+            Err(LinkError::Pausing) => self.note.clone().map(Trouble::new),
+            Err(error) => Some(Trouble::new(error.to_string())),
         };
         trouble = outcome.or(trouble);
         let again = match self.act().await {
             Ok(again) => again,
+            Err(error) if error.passes => Again::Soon,
             Err(error) => {
                 trouble = Some(error);
                 Again::Later
             }
         };
         // Ahead of need: on the path of a failover the connection has to be there.
-        match self.local.warm().await {
-            // "Starting up" passes, and says nothing about the keeper.
-            Ok(()) => {}
-            Err(SqlError::Refused { code, .. }) if code == "57P03" => {}
-            Err(error) => trouble = trouble.or_else(|| Some(error.into())),
+        if let Err(error) = self.local.warm().await {
+            trouble = trouble.or_else(|| Some(error.into()));
         }
-        if let Some(Trouble(why)) = trouble {
+        if let Some(Trouble { why, .. }) = trouble.filter(|trouble| !trouble.passes) {
             self.say(Some(why));
         } else if again != Again::Soon && !self.is_waiting() {
             self.say(None);
@@ -223,7 +224,9 @@ impl Keeper {
         );
         let promotes = self.memory.goal == State::PreparePromotion && self.memory.pledge == self.memory.term;
         if !self.facts.in_recovery && standing_by && !promotes {
-            pg::log("the server was promoted by somebody else; it stays fenced until the monitor has decided");
+            pg::log(
+                "the server was promoted by somebody else; it stays fenced until the monitor has decided",
+            );
             self.memory.assume_role(State::Demoted);
         }
     }
@@ -242,7 +245,9 @@ impl Keeper {
         }
         let row = self
             .local
-            .ask(async |client| client.query_one("SELECT timeline_id FROM pg_control_checkpoint()", &[]).await)
+            .ask(async |client| {
+                client.query_one("SELECT timeline_id FROM pg_control_checkpoint()", &[]).await
+            })
             .await?;
         self.checkpoint_timeline = Timeline(row.get::<_, i32>(0).cast_unsigned());
         self.facts.checkpoint_timeline = self.checkpoint_timeline;
@@ -262,10 +267,13 @@ impl Keeper {
         self.lease.heard(sent_at);
         self.last_contact = clock::boottime_ns();
         if told.node != self.memory.node {
-            return Err(Trouble(format!("the monitor answers for node {}, and this is node {}", told.node, self.memory.node)));
+            return Err(Trouble::new(format!(
+                "the monitor answers for node {}, and this is node {}",
+                told.node, self.memory.node
+            )));
         }
         if !accepts(self.memory.term, &told) {
-            return Err(Trouble(format!(
+            return Err(Trouble::new(format!(
                 "the monitor speaks of term {}, and this node has heard of term {} already; ignored",
                 told.term, self.memory.term
             )));
@@ -317,7 +325,9 @@ impl Keeper {
         let actions = match plan(self.memory.role, told.goal) {
             Step::Go { actions, why: _ } => actions,
             Step::NoWay { from, to } => {
-                return Err(Trouble(format!("there is no way from {from} to {to}; this keeper may be older than its monitor")));
+                return Err(Trouble::new(format!(
+                    "there is no way from {from} to {to}; this keeper may be older than its monitor"
+                )));
             }
         };
         for action in actions {

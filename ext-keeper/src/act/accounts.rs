@@ -31,7 +31,8 @@ pub async fn ensure(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
                 .await
         })
         .await?;
-    let found = |role: &str| rows.iter().find(|row| row.get::<_, &str>(0) == role).map(|row| row.get::<_, bool>(1));
+    let found =
+        |role: &str| rows.iter().find(|row| row.get::<_, &str>(0) == role).map(|row| row.get::<_, bool>(1));
     let mut commands = Vec::new();
     if found(PROBE_ROLE).is_none() {
         commands.push(format!("CREATE ROLE {PROBE_ROLE} LOGIN"));

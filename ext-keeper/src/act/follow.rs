@@ -5,7 +5,7 @@ use crate::shared::{gate, receiver};
 use crate::tick::Keeper;
 use crate::{pg, pg_worker};
 use fsm::message::Upstream;
-use fsm::rule::standby_name;
+use fsm::rule::{Rule, standby_name};
 use node_files::secrets::REPLICATION_ROLE;
 
 /// Streams from the upstream, whose history the own WAL is part of: the caller has made sure.
@@ -14,6 +14,7 @@ pub async fn follow(keeper: &mut Keeper, upstream: &Upstream) -> Result<Outcome,
         state.upstream = Some(upstream.clone());
         state.history = upstream.term;
         state.promotion = None;
+        state.rule = Rule::default();
     })?;
     let (permission, streams) = (gate::number(), receiver::is_streaming());
     // Open before the reload, or the receiver's first attempt is refused and the next one comes an interval later.
@@ -22,8 +23,9 @@ pub async fn follow(keeper: &mut Keeper, upstream: &Upstream) -> Result<Outcome,
     let wanted = [
         (Key::PrimaryConninfo, Some(conninfo(keeper, upstream, &me))),
         (Key::PrimarySlotName, Some(me.clone())),
-        (Key::WalReceiverTimeout, Some("5s".to_owned())),
-        (Key::WalRetrieveRetryInterval, Some("500ms".to_owned())),
+        // Nothing left to do for a promotion under the empty rule.
+        (Key::SynchronousStandbyNames, Some(String::new())),
+        (Key::DefaultTransactionReadOnly, None),
     ];
     let changed = keeper.settings.make(&mut keeper.local, &wanted).await?;
     if gate::number() != permission {
@@ -39,8 +41,10 @@ pub async fn follow(keeper: &mut Keeper, upstream: &Upstream) -> Result<Outcome,
 }
 
 async fn end_receiver(keeper: &mut Keeper) -> Result<(), Trouble> {
-    let row =
-        keeper.local.ask(async |client| client.query_opt("SELECT pid FROM pg_stat_wal_receiver", &[]).await).await?;
+    let row = keeper
+        .local
+        .ask(async |client| client.query_opt("SELECT pid FROM pg_stat_wal_receiver", &[]).await)
+        .await?;
     if let Some(row) = row {
         pg_worker::end_receiver(row.get(0));
     }
@@ -70,6 +74,7 @@ fn conninfo(keeper: &Keeper, upstream: &Upstream, me: &str) -> String {
         ("keepalives_count", "3"),
         ("tcp_user_timeout", "3000"),
     ];
-    let quoted = parts.map(|(key, value)| format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
+    let quoted =
+        parts.map(|(key, value)| format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
     quoted.join(" ")
 }

@@ -8,7 +8,7 @@ use fsm::state::State;
 /// In this order: the pledge on the disk, the gate closed, then the end of WAL.
 pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
     if !keeper.facts.in_recovery {
-        return Err(Trouble("a server out of recovery cannot pledge".to_owned()));
+        return Err(Trouble::new("a server out of recovery cannot pledge"));
     }
     if keeper.memory.pledge < told.term {
         keeper.pledged_end = None;
@@ -18,7 +18,9 @@ pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
     if keeper.pledged_end.is_none() {
         keeper.pledged_end = keeper.wal_end.find(&mut keeper.local).await?;
         if keeper.pledged_end.is_none() {
-            return Ok(Outcome::Soon("the replay has not read all local WAL yet, so its end is not known".to_owned()));
+            return Ok(Outcome::Soon(
+                "the replay has not read all local WAL yet, so its end is not known".to_owned(),
+            ));
         }
     }
     // Told first, tidied up afterwards: an election waits for this report.

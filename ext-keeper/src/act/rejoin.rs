@@ -24,7 +24,9 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
             return follow::follow(keeper, upstream).await;
         }
         Method::Wait if end.is_none() => {
-            return Ok(Outcome::Soon("the replay has not read all local WAL yet, so its end is not known".to_owned()));
+            return Ok(Outcome::Soon(
+                "the replay has not read all local WAL yet, so its end is not known".to_owned(),
+            ));
         }
         Method::Wait => {
             return Ok(Outcome::Later(format!(
@@ -49,7 +51,7 @@ pub async fn fetch_missing(keeper: &mut Keeper, told: &Assignment) -> Result<Out
         return Ok(Outcome::Later("the monitor has not named the node to fetch WAL from yet".to_owned()));
     };
     let Some(reach) = upstream.reach else {
-        return Err(Trouble("asked to fetch WAL without being told up to where".to_owned()));
+        return Err(Trouble::new("asked to fetch WAL without being told up to where"));
     };
     let end = keeper.wal_end.find(&mut keeper.local).await?;
     if end.is_some_and(|(lsn, _)| lsn >= reach) {
@@ -57,8 +59,13 @@ pub async fn fetch_missing(keeper: &mut Keeper, told: &Assignment) -> Result<Out
         gate::close();
         return Ok(Outcome::Done);
     }
-    if !follows_already(keeper, upstream) && fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) != Method::Follow {
-        return Err(Trouble(format!("the WAL of node {} is not a continuation of this node's", upstream.peer.node)));
+    if !follows_already(keeper, upstream)
+        && fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) != Method::Follow
+    {
+        return Err(Trouble::new(format!(
+            "the WAL of node {} is not a continuation of this node's",
+            upstream.peer.node
+        )));
     }
     follow::follow(keeper, upstream).await?;
     Ok(Outcome::Soon(format!("fetching WAL up to {reach} from node {}", upstream.peer.node)))

@@ -71,7 +71,7 @@ fn ask(keeper: &mut Keeper, purpose: &str) -> Result<Outcome, Trouble> {
     let request = Restart::of(pg::postmaster_pid(), purpose)?;
     pg::log(&format!("restarting in place as {purpose}"));
     in_place::request(&request)
-        .map_err(|error| Trouble(format!("could not restart the server in place: {error}")))?;
+        .map_err(|error| Trouble::new(format!("could not restart the server in place: {error}")))?;
     keeper.restarting = true;
     Ok(Outcome::Restarting)
 }
@@ -81,7 +81,8 @@ async fn check_configuration() -> Result<(), Trouble> {
     let arguments = std::fs::read(format!("/proc/{}/cmdline", pg::postmaster_pid()))
         .map_err(|e| io_trouble("read the server's arguments", e))?;
     let arguments = arguments.split(|byte| *byte == 0).skip(1).filter(|argument| !argument.is_empty());
-    let arguments: Vec<String> = arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
+    let arguments: Vec<String> =
+        arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
     let mut child = Command::new(pg::executable())
         .args(arguments)
         // The last ones count; the first may be relative to a directory that we do not know.
@@ -96,13 +97,17 @@ async fn check_configuration() -> Result<(), Trouble> {
         .map_err(|error| io_trouble("check the configuration", error))?;
     let mut waited = Duration::ZERO;
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(|error| io_trouble("check the configuration", error))? {
+        if let Some(status) =
+            child.try_wait().map_err(|error| io_trouble("check the configuration", error))?
+        {
             break status;
         }
         if waited >= CHECK_LIMIT {
             // Not waited for again: it is ours to end and init's to bury.
             child.kill().map_err(|error| io_trouble("end the check of the configuration", error))?;
-            return Err(Trouble("the check of the configuration does not end; the server was not restarted".to_owned()));
+            return Err(Trouble::new(
+                "the check of the configuration does not end; the server was not restarted",
+            ));
         }
         tokio::time::sleep(CHECK_EVERY).await;
         waited += CHECK_EVERY;
@@ -116,5 +121,7 @@ async fn check_configuration() -> Result<(), Trouble> {
         output.read_to_string(&mut said).map_err(|error| io_trouble("read what the check said", error))?;
     }
     let first = said.lines().next().unwrap_or("no reason given");
-    Err(Trouble(format!("the server would not start with its present configuration ({first}); correct it, then it is restarted")))
+    Err(Trouble::new(format!(
+        "the server would not start with its present configuration ({first}); correct it, then it is restarted"
+    )))
 }

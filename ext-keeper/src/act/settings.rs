@@ -14,20 +14,14 @@ pub enum Key {
     SynchronousStandbyNames,
     /// May have been copied from elsewhere.
     DefaultTransactionReadOnly,
-    /// How long a silent upstream is believed in.
-    WalReceiverTimeout,
-    /// How soon a lost upstream is tried again. The default of five seconds is a hidden tax on every failover.
-    WalRetrieveRetryInterval,
 }
 
 impl Key {
-    const ALL: [Key; 6] = [
+    const ALL: [Key; 4] = [
         Key::PrimaryConninfo,
         Key::PrimarySlotName,
         Key::SynchronousStandbyNames,
         Key::DefaultTransactionReadOnly,
-        Key::WalReceiverTimeout,
-        Key::WalRetrieveRetryInterval,
     ];
 
     fn name(self) -> &'static str {
@@ -36,8 +30,6 @@ impl Key {
             Key::PrimarySlotName => "primary_slot_name",
             Key::SynchronousStandbyNames => "synchronous_standby_names",
             Key::DefaultTransactionReadOnly => "default_transaction_read_only",
-            Key::WalReceiverTimeout => "wal_receiver_timeout",
-            Key::WalRetrieveRetryInterval => "wal_retrieve_retry_interval",
         }
     }
 }
@@ -55,7 +47,11 @@ impl Settings {
     }
 
     /// Makes the settings so (`None`: not set there), and has the server read them when one changed. Whether one did.
-    pub async fn make(&mut self, local: &mut Local, wanted: &[(Key, Option<String>)]) -> Result<bool, Trouble> {
+    pub async fn make(
+        &mut self,
+        local: &mut Local,
+        wanted: &[(Key, Option<String>)],
+    ) -> Result<bool, Trouble> {
         let mut known = match self.known.take() {
             Some(known) => known,
             None => read(local).await?,

@@ -31,7 +31,10 @@ async fn ensure(keeper: &mut Keeper, wanted: BTreeSet<NodeId>) -> Result<Outcome
         // One in use is dropped later, when its node is gone for good.
         if !wanted.0.contains(node) && !active {
             let name = standby_name(*node);
-            keeper.local.ask(async |client| client.execute("SELECT pg_drop_replication_slot($1)", &[&name]).await).await?;
+            keeper
+                .local
+                .ask(async |client| client.execute("SELECT pg_drop_replication_slot($1)", &[&name]).await)
+                .await?;
         }
     }
     for node in &wanted.0 {
@@ -55,7 +58,10 @@ async fn list(local: &mut Local) -> Result<Vec<(NodeId, bool)>, Trouble> {
     let rows = local
         .ask(async |client| {
             client
-                .query("SELECT slot_name::text, active FROM pg_replication_slots WHERE slot_type = 'physical'", &[])
+                .query(
+                    "SELECT slot_name::text, active FROM pg_replication_slots WHERE slot_type = 'physical'",
+                    &[],
+                )
                 .await
         })
         .await?;
