@@ -41,3 +41,23 @@ SELECT pg_temp.says(:b, 'prepare_promotion', '0/2000000', 2);
 SELECT pg_temp.says(:b, 'wait_primary', '0/2000100', 2);
 SELECT primary_name FROM pgautofailover.get_primary('pair');
 SELECT nodename, current_group_state, assigned_group_state FROM pgautofailover.current_state('pair');
+
+-- The old primary follows, and the rule covers it again.
+SELECT pg_temp.says(:a, 'catchingup', '0/2000100', 2);
+SELECT pg_temp.says(:b, 'wait_primary', '0/2000100', 2);
+SELECT pg_temp.says(:b, 'primary', '0/2000100', 2);
+SELECT pg_temp.says(:a, 'catchingup', '0/2000100', 2);
+SELECT pg_temp.says(:a, 'secondary', '0/2000100', 2);
+SELECT nodename, current_group_state, assigned_group_state FROM pgautofailover.current_state('pair');
+
+-- Removing a node: the primary first has a rule without it; a node that is gone already is no error.
+SELECT pgautofailover.remove_node(:a);
+SELECT pg_temp.says(:b, 'primary', '0/2000200', 2);
+SELECT pg_temp.says(:b, 'wait_primary', '0/2000200', 2);
+SELECT pg_temp.says(:a, 'secondary', '0/2000200', 2);
+SELECT pg_temp.says(:a, 'dropped', '0/2000200', 2);
+SELECT pg_temp.says(:b, 'wait_primary', '0/2000200', 2);
+SELECT pg_temp.says(:b, 'single', '0/2000200', 2);
+SELECT pgautofailover.remove_node(:a);
+SELECT pgautofailover.remove_node('192.0.2.1', 5001);
+SELECT nodename, current_group_state, assigned_group_state FROM pgautofailover.current_state('pair');

@@ -153,15 +153,10 @@ impl Server {
     }
 
     fn log_files(&self) -> Vec<PathBuf> {
-        let mut files = vec![beside(&self.pgdata, ".log")];
-        for directory in ["log", "../log"] {
-            let entries = fs::read_dir(self.pgdata.join(directory)).into_iter().flatten().flatten();
-            files.extend(entries.map(|entry| entry.path()));
-        }
+        let entries = fs::read_dir(self.state_dir().join("log")).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         files.push(self.start_log());
-        files.retain(|path| path.is_file());
         files.sort();
-        files.dedup();
         files
     }
 
