@@ -22,13 +22,16 @@ pub enum Receiver {
 }
 
 /// A promotion that this node made, kept durably until it follows somebody else.
+///
+/// Kept BEFORE it is made, with `switch_lsn` 0 and the timeline that it leaves: a crash between the promotion and
+/// the note of it would leave WAL that nobody knows not to be of the recorded history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Promotion {
     /// The term it was elected in.
     pub term: Term,
-    /// The timeline it opened.
+    /// The timeline it opened; while `switch_lsn` is 0, the one it is about to leave.
     pub timeline: Timeline,
-    /// Where that timeline left the one before.
+    /// Where that timeline left the one before. 0: whether it was made is not known yet.
     pub switch_lsn: Lsn,
 }
 

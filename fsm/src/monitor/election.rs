@@ -3,7 +3,7 @@ use super::Facts;
 use crate::group::{Election, Group, Node, Reign};
 use crate::rule::Rule;
 use crate::state::State;
-use crate::units::{NodeId, Term};
+use crate::units::{Lsn, NodeId, Term};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -108,6 +108,7 @@ pub fn record(facts: &Facts) -> Option<Group> {
     let promotion = winner.promotion.filter(|promotion| {
         promotion.term == election.term
             && facts.group.term == election.term
+            && promotion.switch_lsn > Lsn(0)
             && winner.reported == State::PreparePromotion
             && winner.rule == election.rule.number
     })?;
