@@ -1,0 +1,37 @@
+//! Law 8: once nothing goes wrong any more, the pair settles; and what it is for does happen.
+use crate::Pair;
+use crate::keeper_sim::{Fence, Record};
+use crate::world::World;
+use fsm::state::State;
+use stateright::Property;
+
+pub const NAME: &str = "the pair settles once faults stop";
+
+pub fn property() -> Property<Pair> {
+    Property::always(NAME, |pair, world: &World| world.heals(&pair.laws, &pair.known))
+}
+
+fn promoted(world: &World, n: usize) -> bool {
+    world.nodes[n].disk.wal.iter().any(|record| matches!(record, Record::Promoted(id, _) if *id == world.nodes[n].id))
+}
+
+/// What a synchronous pair must be able to do.
+pub fn happens() -> Vec<Property<Pair>> {
+    vec![
+        Property::sometimes("a killed primary is replaced", |_, world: &World| {
+            !world.nodes[0].alive && world.nodes[1].commits() && world.nodes[0].disk.role == State::Primary
+        }),
+        Property::sometimes("a primary that is cut off is replaced", |_, world: &World| {
+            world.nodes[0].alive && world.cut[0] && world.nodes[1].commits()
+        }),
+        Property::sometimes("the old primary follows the new one", |_, world: &World| {
+            world.nodes[0].disk.role == State::Secondary && promoted(world, 1) && !promoted(world, 0)
+        }),
+        Property::sometimes("the primary writes alone when its standby is lost", |_, world: &World| {
+            !world.nodes[1].alive && world.nodes[0].fence == Fence::Unleased && !promoted(world, 0)
+        }),
+        Property::sometimes("a lost standby is secondary again", |_, world: &World| {
+            world.is_settled() && world.group.rule.number.0 > 2 && !promoted(world, 0) && !promoted(world, 1)
+        }),
+    ]
+}

@@ -1,0 +1,631 @@
+//! Everything there is: the monitor's group, two nodes, the links between them, and what clients were promised.
+//!
+//! There is no clock: a moment is either just now or so long ago that every threshold is behind it.
+use crate::keeper_sim::{Fence, Mistakes, Node, Record, Sim};
+use fsm::group::{Group, Probe, Session};
+use fsm::message::{Assignment, Peer, Receiver, Report, Upstream, VERSION};
+use fsm::monitor::{Rule, assignment, decide_by, operate};
+use fsm::policy::Policy;
+use fsm::state::State;
+use fsm::units::{Moment, NodeId};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+pub const NOW: Moment = Moment(1_000_000);
+const LONG_AGO: Moment = Moment(900_000);
+const RUNNING: Moment = Moment(1_003_500);
+/// More than a keeper needs for any two rows of its table.
+const MOST_STEPS: u8 = 16;
+
+/// What may happen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A keeper reports, the monitor decides, the answer arrives, and the keeper does what it can.
+    Tick(usize),
+    /// The same, and the node dies after so many steps.
+    Die(usize, u8),
+    /// A report is heard, and the answer is lost.
+    LoseAnswer(usize),
+    /// The same, and the answer takes its time.
+    DelayAnswer(usize),
+    TakeAnswer,
+    /// A report leaves, and takes its time.
+    DelayReport(usize),
+    TakeReport,
+    /// A keeper goes on with what it was told before.
+    Act(usize),
+    /// Contact with the members keeps a writer's lease.
+    Contact(usize),
+    /// A receiver finds its upstream or gets a record, or notices that the upstream is silent.
+    Stream(usize),
+    LoseReceiver(usize),
+    /// A client's commit, and its acknowledgement.
+    Commit(usize),
+    Acknowledge(usize, u8),
+    /// Every process of the node dies.
+    Crash(usize),
+    /// An operator stops the server; it ends with `Crash`.
+    Stop(usize),
+    Start(usize),
+    /// Kernels tell the monitor that a server is gone.
+    Notice(usize),
+    /// The session of a node that is cut off ends.
+    LoseSession(usize),
+    /// The link between a node and the monitor.
+    CutMonitor(usize),
+    HealMonitor(usize),
+    /// The link between the nodes.
+    CutLink,
+    HealLink,
+    /// Longer than a lease, and than every time-out.
+    TimePasses,
+    RestartMonitor,
+    Switchover,
+}
+
+/// One message that is on its way for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Late {
+    /// With the word whether a lease given for it has run out.
+    Report(usize, Report, bool),
+    Answer(usize, Box<Assignment>),
+}
+
+/// The state of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    pub group: Group,
+    pub nodes: [Node; 2],
+    pub cut: [bool; 2],
+    pub linked: bool,
+    pub late: Option<Late>,
+    /// Clients were told that these are kept.
+    pub acknowledged: BTreeSet<u8>,
+    pub commits: u8,
+    /// How much may still go wrong.
+    pub faults: u8,
+    /// A receiver got WAL that does not continue its own.
+    pub mixed_histories: bool,
+
+}
+
+/// What may go wrong: all of it at once would be too many situations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Crashes, stops, links, restarts of the monitor, switchovers.
+    Everything,
+    /// Messages that take their time, beside crashes and links to the monitor.
+    LateMessages,
+}
+
+/// What does not change in a run: the monitor's rules, the mistakes put back, and which rules were seen to fire.
+pub struct Laws {
+    pub rules: Vec<Rule>,
+    pub mistakes: Mistakes,
+    pub policy: Policy,
+    pub commits: u8,
+    pub trouble: Trouble,
+    pub fired: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Laws {
+    pub fn new(rules: &[Rule], mistakes: Mistakes, trouble: Trouble) -> Laws {
+        Laws {
+            rules: rules.to_vec(),
+            mistakes,
+            policy: Policy::default(),
+            trouble,
+            commits: 1,
+            fired: Mutex::new(BTreeSet::new()),
+        }
+    }
+}
+
+const ID: [NodeId; 2] = [NodeId(1), NodeId(2)];
+
+impl World {
+    /// A pair that was born, and settled, by the same rules.
+    pub fn settled(laws: &Laws, quorum: bool, number_sync_standbys: u32, faults: u8) -> World {
+        let mut world = World {
+            group: Group { number_sync_standbys, ..Group::default() },
+            nodes: [Node::new(ID[0], false), Node::new(ID[1], true)],
+            cut: [false; 2],
+            linked: true,
+            late: None,
+            acknowledged: BTreeSet::new(),
+            commits: 0,
+            faults: 0,
+            mixed_histories: false,
+
+        };
+        operate::register(&mut world.group, ID[0], 50, quorum, &laws.policy, NOW).expect("an empty group");
+        world.run_round(0, laws);
+        operate::register(&mut world.group, ID[1], 50, quorum, &laws.policy, NOW).expect("a primary is there");
+        for _ in 0..10 {
+            world.run_round(0, laws);
+            world.run_round(1, laws);
+        }
+        assert!(number_sync_standbys > 0 || world.is_settled(), "a pair is not born: {world:#?}");
+        world.faults = faults;
+        world
+    }
+
+    pub fn sim(&mut self, n: usize, laws: &Laws) -> Sim<'_> {
+        Sim { linked: self.linked, mistakes: laws.mistakes, n, nodes: &mut self.nodes }
+    }
+
+    pub fn followers(&self, n: usize) -> BTreeSet<NodeId> {
+        let other = &self.nodes[1 - n];
+        let listed = other.alive && other.receiver == Receiver::Streaming && other.disk.upstream == Some(ID[n]);
+        listed.then_some(other.id).into_iter().collect()
+    }
+
+    fn in_touch(&self, n: usize) -> bool {
+        self.nodes[n].alive && !self.cut[n]
+    }
+
+    /// Everything that may happen now.
+    pub fn events(&self, laws: &Laws, out: &mut Vec<Event>) {
+        let faulty = self.faults > 0;
+        let late_messages = laws.trouble == Trouble::LateMessages;
+        // Nothing can go wrong any more, and nothing is wrong: how it goes on from here is looked at in `heals`.
+        if !faulty && self.is_whole() {
+            return;
+        }
+        for n in 0..2 {
+            let node = &self.nodes[n];
+            if self.in_touch(n) && !node.stopping {
+                out.push(Event::Tick(n));
+                if faulty {
+                    out.push(Event::LoseAnswer(n));
+                    out.extend((1..MOST_STEPS).map(|steps| Event::Die(n, steps)));
+                    if late_messages && self.late.is_none() {
+                        out.extend([Event::DelayAnswer(n), Event::DelayReport(n)]);
+                    }
+                }
+            }
+            if node.alive {
+                out.extend([Event::Act(n), Event::Stream(n), Event::LoseReceiver(n)]);
+                // Otherwise the monitor grants as well.
+                if self.cut[n] {
+                    out.push(Event::Contact(n));
+                }
+                if faulty && !late_messages && !node.stopping && !node.in_recovery {
+                    out.push(Event::Stop(n));
+                }
+                if faulty || node.stopping {
+                    out.push(Event::Crash(n));
+                }
+                if self.commits < laws.commits {
+                    out.push(Event::Commit(n));
+                }
+                out.extend(node.waiting.iter().map(|commit| Event::Acknowledge(n, *commit)));
+            } else {
+                out.extend([Event::Start(n), Event::Notice(n)]);
+            }
+            if self.cut[n] {
+                out.extend([Event::HealMonitor(n), Event::LoseSession(n)]);
+            } else if faulty {
+                out.push(Event::CutMonitor(n));
+            }
+        }
+        match &self.late {
+            Some(Late::Report(..)) => out.push(Event::TakeReport),
+            Some(Late::Answer(..)) => out.push(Event::TakeAnswer),
+            None => {}
+        }
+        if !self.linked {
+            out.push(Event::HealLink);
+        } else if faulty && !late_messages {
+            out.push(Event::CutLink);
+        }
+        if faulty && !late_messages {
+            out.extend([Event::RestartMonitor, Event::Switchover]);
+        }
+        if self.something_is_waited_for() {
+            out.push(Event::TimePasses);
+        }
+    }
+
+    /// Everybody is alive and reaches everybody, and no message is on its way.
+    fn is_whole(&self) -> bool {
+        let near = |n: usize| self.in_touch(n) && !self.nodes[n].stopping;
+        let monitor_knows = self.group.monitor_started == Moment(0);
+        near(0) && near(1) && self.linked && self.late.is_none() && monitor_knows
+    }
+
+    /// Time passes without a report only where somebody is away, or something is waited for.
+    fn something_is_waited_for(&self) -> bool {
+        let drains = self.group.nodes.iter().any(|node| node.goal == State::Draining);
+        !self.is_whole() || drains || self.group.election.is_some()
+    }
+
+    /// What becomes of the world. `None`: nothing.
+    pub fn after(&self, event: &Event, laws: &Laws) -> Option<World> {
+        let mut world = self.clone();
+        let fault = match event {
+            Event::Die(..)
+            | Event::LoseAnswer(_)
+            | Event::DelayAnswer(_)
+            | Event::DelayReport(_)
+            | Event::Stop(_)
+            | Event::CutMonitor(_)
+            | Event::CutLink
+            | Event::RestartMonitor
+            | Event::Switchover => true,
+            Event::Crash(n) => !self.nodes[*n].stopping,
+            Event::Tick(_)
+            | Event::TakeAnswer
+            | Event::TakeReport
+            | Event::Act(_)
+            | Event::Contact(_)
+            | Event::Stream(_)
+            | Event::LoseReceiver(_)
+            | Event::Commit(_)
+            | Event::Acknowledge(..)
+            | Event::Start(_)
+            | Event::Notice(_)
+            | Event::LoseSession(_)
+            | Event::HealMonitor(_)
+            | Event::HealLink
+            | Event::TimePasses => false,
+        };
+        if fault {
+            world.faults = self.faults.checked_sub(1)?;
+        }
+        if let Event::Die(n, steps) = *event {
+            world.beat(n, laws);
+            // A crash after the last step is the event `Crash`.
+            let dies_between = (0..steps).all(|_| world.sim(n, laws).act()) && world.clone().sim(n, laws).act();
+            if !dies_between {
+                return None;
+            }
+            world.happen(&Event::Crash(n), laws);
+            return Some(world);
+        }
+        world.happen(event, laws);
+        (world != *self).then_some(world)
+    }
+
+    fn happen(&mut self, event: &Event, laws: &Laws) {
+        match *event {
+            Event::Tick(n) => {
+                self.beat(n, laws);
+                self.act(n, laws);
+            }
+            Event::Die(..) => {}
+            Event::LoseAnswer(n) => {
+                self.drop_answers_to(n);
+                let report = self.report(n);
+                self.deliver(&report, laws);
+            }
+            Event::DelayAnswer(n) => {
+                let report = self.report(n);
+                self.late = self.deliver(&report, laws).map(|told| Late::Answer(n, Box::new(told)));
+            }
+            Event::TakeAnswer => {
+                if let Some(Late::Answer(n, told)) = self.late.take() {
+                    self.nodes[n].hear(*told);
+                }
+            }
+            Event::DelayReport(n) => self.late = Some(Late::Report(n, self.report(n), false)),
+            Event::TakeReport => {
+                if let Some(Late::Report(n, report, long_ago)) = self.late.take() {
+                    let told = self.deliver(&report, laws);
+                    let expired = long_ago && !laws.mistakes.lease_counts_from_the_answer;
+                    let told = told.map(|told| Assignment { lease: told.lease.filter(|_| !expired), ..told });
+                    // Only the life that asked hears the answer.
+                    if let Some(told) = told.filter(|_| self.in_touch(n) && self.report(n) == report) {
+                        self.nodes[n].hear(told);
+                    }
+                }
+            }
+            Event::Act(n) => self.act(n, laws),
+            Event::Contact(n) => {
+                let streaming = self.sim(n, laws).streaming();
+                let node = &mut self.nodes[n];
+                let rule = &node.disk.rule;
+                if node.alive && node.holds && !rule.is_empty() && rule.is_met_by(&streaming) {
+                    node.fence = Fence::Leased;
+                }
+            }
+            Event::Stream(n) => self.stream(n),
+            Event::LoseReceiver(n) => {
+                if !self.linked {
+                    self.nodes[n].lose_upstream();
+                }
+            }
+            Event::Commit(n) => self.commit(n),
+            Event::Acknowledge(n, commit) => self.acknowledge(n, commit, laws),
+            Event::Crash(n) => {
+                if self.nodes[n].stopping {
+                    self.sim(n, laws).hand_over();
+                } else {
+                    self.sim(n, laws).lose_followers();
+                }
+                self.nodes[n].end();
+                self.drop_answers_to(n);
+            }
+            Event::Stop(n) => {
+                let node = &mut self.nodes[n];
+                node.stopping = true;
+                (node.fence, node.holds, node.disk.unleased) = (Fence::Lapsed, false, false);
+                if self.in_touch(n) {
+                    let report = self.report(n);
+                    self.deliver(&report, laws);
+                }
+            }
+            Event::Start(n) => self.nodes[n].boot(false, laws.mistakes),
+            Event::Notice(n) => {
+                if let Some(node) = self.group.node_mut(ID[n]) {
+                    if node.session == Session::Up {
+                        node.session = Session::Lost;
+                    }
+                    node.probe = Probe::Refused;
+                }
+                self.decide(laws);
+            }
+            Event::LoseSession(n) => {
+                if let Some(node) = self.group.node_mut(ID[n]).filter(|node| node.session == Session::Up) {
+                    node.session = Session::Lost;
+                }
+                self.decide(laws);
+            }
+            Event::CutMonitor(n) => {
+                self.cut[n] = true;
+                self.drop_answers_to(n);
+            }
+            Event::HealMonitor(n) => self.cut[n] = false,
+            Event::CutLink => self.linked = false,
+            Event::HealLink => self.linked = true,
+            Event::TimePasses => self.time_passes(laws),
+            Event::RestartMonitor => self.restart_monitor(),
+            Event::Switchover => {
+                let mut group = self.group.clone();
+                if operate::perform_failover(&mut group, &laws.policy, NOW).is_ok() {
+                    self.group = group;
+                    self.decide(laws);
+                }
+            }
+        }
+    }
+
+    fn beat(&mut self, n: usize, laws: &Laws) {
+        self.drop_answers_to(n);
+        let report = self.report(n);
+        if let Some(told) = self.deliver(&report, laws) {
+            self.nodes[n].hear(told);
+        }
+    }
+
+    fn act(&mut self, n: usize, laws: &Laws) {
+        for _ in 0..MOST_STEPS {
+            if !self.sim(n, laws).act() {
+                return;
+            }
+        }
+        panic!("the keeper does not come to rest: {:#?}", self.nodes[n]);
+    }
+
+    fn report(&self, n: usize) -> Report {
+        self.nodes[n].report(self.followers(n))
+    }
+
+    /// The keeper has one connection: an answer to an earlier report is never read after a later one's.
+    fn drop_answers_to(&mut self, n: usize) {
+        if matches!(self.late, Some(Late::Answer(to, _)) if to == n) {
+            self.late = None;
+        }
+    }
+
+    /// The monitor hears a report, decides, and answers.
+    fn deliver(&mut self, report: &Report, laws: &Laws) -> Option<Assignment> {
+        self.group.hear(report, Session::Up, NOW);
+        if let Some(node) = self.group.node_mut(report.node) {
+            node.probe = Probe::Answers;
+        }
+        self.decide(laws);
+        let draft = assignment(&self.group, report.node, &laws.policy, NOW)?;
+        if draft.lease.is_some() {
+            self.group.granted_until = RUNNING;
+        }
+        let upstream = draft.upstream.map(|upstream| Upstream {
+            peer: Peer { node: upstream.node, host: String::new(), port: 0 },
+            term: upstream.term,
+            timeline: upstream.timeline,
+            fork: upstream.fork,
+            rewindable: upstream.rewindable,
+            reach: upstream.reach,
+        });
+        Some(Assignment {
+            version: VERSION,
+            node: report.node,
+            goal: draft.goal,
+            term: draft.term,
+            lease: draft.lease,
+            rule: draft.rule,
+            offer: draft.offer,
+            upstream,
+            peers: Vec::new(),
+            channel: String::new(),
+            replication_password: None,
+        })
+    }
+
+    fn decide(&mut self, laws: &Laws) {
+        for _ in 0..20 {
+            match decide_by(&laws.rules, &self.group, &laws.policy, NOW) {
+                Some(decision) => {
+                    laws.fired.lock().expect("nobody panics with it").insert(decision.rule);
+                    self.group = decision.group;
+                }
+                None => {
+                    self.forget_what_no_rule_reads();
+                    return;
+                }
+            }
+        }
+        panic!("the rules do not come to rest: {:#?}", self.group);
+    }
+
+    /// Keeps the number of states small.
+    fn forget_what_no_rule_reads(&mut self) {
+        for node in &mut self.group.nodes {
+            if node.goal != State::Draining {
+                node.goal_since = NOW;
+            }
+            node.probe_since = NOW;
+            if node.receiver == Receiver::Streaming {
+                node.receiver_since = NOW;
+            }
+        }
+    }
+
+    fn stream(&mut self, n: usize) {
+        let source = &self.nodes[1 - n];
+        let me = &self.nodes[n];
+        let wanted = me.alive && me.in_recovery && me.disk.upstream == Some(source.id);
+        if !wanted || !source.alive || source.stopping || !self.linked {
+            return;
+        }
+        self.mixed_histories |= !source.disk.wal.starts_with(&me.disk.wal);
+        let next = source.disk.wal.get(me.disk.wal.len()).copied();
+        let me = &mut self.nodes[n];
+        match me.receiver {
+            Receiver::Streaming => me.disk.wal.extend(next),
+            Receiver::None | Receiver::Lost => me.receiver = Receiver::Streaming,
+        }
+    }
+
+    fn commit(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        if !node.commits() {
+            return;
+        }
+        self.commits += 1;
+        node.disk.wal.push(Record::Commit(self.commits));
+        if node.disk.names.is_empty() {
+            self.acknowledged.insert(self.commits);
+        } else {
+            node.waiting.push(self.commits);
+        }
+    }
+
+    fn acknowledge(&mut self, n: usize, commit: u8, laws: &Laws) {
+        let streaming = self.sim(n, laws).streaming();
+        let holders: BTreeSet<NodeId> =
+            streaming.into_iter().filter(|_| self.nodes[1 - n].has(commit)).collect();
+        if self.nodes[n].disk.names.is_met_by(&holders) {
+            self.nodes[n].waiting.retain(|waiting| *waiting != commit);
+            self.acknowledged.insert(commit);
+        }
+    }
+
+    fn time_passes(&mut self, laws: &Laws) {
+        for n in 0..2 {
+            let in_touch = self.in_touch(n);
+            let node = &mut self.nodes[n];
+            if node.fence == Fence::Leased {
+                node.fence = Fence::Lapsed;
+            }
+            if let Some(told) = &mut node.told {
+                told.lease = None;
+            }
+            let alive = node.alive;
+            let Some(seen) = self.group.node_mut(ID[n]) else { continue };
+            (seen.goal_since, seen.receiver_since) = (LONG_AGO, LONG_AGO);
+            if in_touch {
+                seen.probe = Probe::Answers;
+            } else {
+                seen.heard = seen.heard.map(|_| LONG_AGO);
+                let refuses = !alive && !self.cut[n] && seen.session != Session::Up;
+                seen.probe = if refuses { Probe::Refused } else { Probe::Silent };
+            }
+        }
+        match &mut self.late {
+            Some(Late::Report(_, _, long_ago)) => *long_ago = true,
+            Some(Late::Answer(_, told)) if !laws.mistakes.lease_counts_from_the_answer => told.lease = None,
+            Some(Late::Answer(..)) | None => {}
+        }
+        self.group.granted_until = Moment(0);
+        self.group.monitor_started = Moment(0);
+        self.decide(laws);
+    }
+
+    fn restart_monitor(&mut self) {
+        self.late = None;
+        self.group.monitor_started = NOW;
+        self.group.granted_until = RUNNING;
+        for node in &mut self.group.nodes {
+            node.heard = None;
+            node.session = Session::Never;
+            node.probe = Probe::Unknown;
+            (node.probe_since, node.receiver_since, node.goal_since) = (NOW, NOW, NOW);
+        }
+    }
+
+    /// Nothing goes wrong any more: node `n` does all it can.
+    fn run_round(&mut self, n: usize, laws: &Laws) {
+        self.happen(&Event::Tick(n), laws);
+        for _ in 0..10 {
+            self.happen(&Event::Stream(n), laws);
+        }
+    }
+
+    /// From here on without a fault: whether the pair settles.
+    pub fn heals(&self, laws: &Laws, known: &Mutex<std::collections::HashSet<u64>>) -> bool {
+        let mut world = self.clone();
+        (world.faults, world.commits, world.linked, world.cut) = (0, 9, true, [false; 2]);
+        world.late = None;
+        world.acknowledged.clear();
+        for n in 0..2 {
+            if world.nodes[n].stopping {
+                world.happen(&Event::Crash(n), laws);
+            }
+            if !world.nodes[n].alive {
+                world.happen(&Event::Start(n), laws);
+            }
+            world.nodes[n].waiting.clear();
+        }
+        let mut passed = Vec::new();
+        let mut ok = false;
+        for _ in 0..30 {
+            let print = fingerprint(&world);
+            if world.is_settled() || known.lock().expect("nobody panics with it").contains(&print) {
+                ok = true;
+                break;
+            }
+            passed.push(print);
+            world.run_round(0, laws);
+            world.run_round(1, laws);
+            world.happen(&Event::TimePasses, laws);
+        }
+        if ok {
+            known.lock().expect("nobody panics with it").extend(passed);
+        }
+        ok
+    }
+
+    /// One writes, the other follows and is eligible, and no change is under way.
+    pub fn is_settled(&self) -> bool {
+        let is = |n: usize, state| self.group.nodes[n].goal == state && self.nodes[n].disk.role == state;
+        self.group.election.is_none()
+            && self.group.next_rule.is_none()
+            && !self.group.unleased
+            && (0..2).any(|n| {
+                is(n, State::Primary)
+                    && is(1 - n, State::Secondary)
+                    && !self.followers(n).is_empty()
+                    && self.nodes[n].disk.wal == self.nodes[1 - n].disk.wal
+                    && self.nodes[n].told.as_ref().is_some_and(|told| told.rule == self.group.rule)
+            })
+    }
+}
+
+fn fingerprint(world: &World) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    world.hash(&mut hasher);
+    hasher.finish()
+}
+
