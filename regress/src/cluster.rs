@@ -1,11 +1,11 @@
 //! A monitor and its nodes, made by the installed pg_autoctl as a user would make them.
 use crate::account::{Account, without_postgres};
 use crate::address::{Place, Subnet};
-use crate::deadlines::{CREATE, FAILOVER, patient};
+use crate::deadlines::{CREATE, FAILOVER, STATEMENT, patient};
 use crate::install::Install;
 use crate::logs;
 use crate::server::{APP, APP_PASSWORD, Server, rows_as_text, text};
-use crate::session::{SqlError, target};
+use crate::session::{Session, SqlError, target};
 use crate::{process, wait};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -190,13 +190,19 @@ impl Cluster {
 
     /// Every node as the monitor sees it, by name.
     pub fn states(&self) -> Result<Vec<Seen>, SqlError> {
-        let rows = self.ask_monitor(
+        self.states_by(&Session::open(&self.monitor_config())?)
+    }
+
+    /// The same over a session that stands, for whoever looks often.
+    pub fn states_by(&self, session: &Session) -> Result<Vec<Seen>, SqlError> {
+        let rows = session.rows(
             "SELECT nodename, current_group_state, assigned_group_state FROM pgautofailover.current_state() ORDER BY 1",
+            patient(STATEMENT),
         )?;
         Ok(rows
-            .lines()
-            .map(|line| {
-                let mut columns = line.split('|').map(str::to_owned);
+            .into_iter()
+            .map(|row| {
+                let mut columns = row.into_iter().map(Option::unwrap_or_default);
                 let mut next = || columns.next().unwrap_or_default();
                 Seen { name: next(), reported: next(), assigned: next() }
             })

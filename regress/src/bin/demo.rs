@@ -5,8 +5,9 @@
 use regress::cluster::Cluster;
 use regress::deadlines::{FAILOVER, REJOIN};
 use regress::oracles::Oracles;
-use regress::wait;
+use regress::session::Session;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
@@ -61,10 +62,9 @@ fn kill_and_return(cluster: &Cluster, oracles: &Oracles) -> Duration {
     let standby = cluster.other(primary);
     let rows = oracles.acknowledged();
     say(&format!("{rows} rows acknowledged; SIGKILL to every process of {}, the primary", primary.name));
-    let killed = Instant::now();
-    primary.kill_tree();
-    watch_states(cluster, killed, "the standby has taken over", |seen| {
-        seen.iter().any(|node| node.name == standby.name && node.reported == "wait_primary")
+    let killed = showing_changes(cluster, || {
+        primary.kill_tree();
+        cluster.wait_state(standby, "wait_primary", FAILOVER);
     });
     oracles.wait_for_writes();
     let pause = oracles.longest_pause(killed);
@@ -75,33 +75,53 @@ fn kill_and_return(cluster: &Cluster, oracles: &Oracles) -> Duration {
         "pg_ctl start -D {}: plain, nothing told, nothing repaired by hand",
         primary.pgdata.display()
     ));
-    let restarted = Instant::now();
-    primary.start();
-    watch_states(cluster, restarted, "the old primary is a secondary", |_| cluster.settled_primary().is_ok());
+    showing_changes(cluster, || {
+        primary.start();
+        cluster.wait_settled_within(REJOIN);
+    });
     show_state(cluster);
     pause
 }
 
-/// Prints each change of the states until `done`.
-fn watch_states(
-    cluster: &Cluster,
-    since: Instant,
-    what: &str,
-    done: impl Fn(&[regress::cluster::Seen]) -> bool,
-) {
-    let mut last = Vec::new();
-    wait::until(what, REJOIN.max(FAILOVER), || {
-        let seen = cluster.states().map_err(|error| error.to_string())?;
-        if seen != last {
-            let line: Vec<String> = seen
-                .iter()
-                .map(|node| format!("{} {} -> {}", node.name, node.reported, node.assigned))
-                .collect();
-            println!("    {:>6} ms  {}", since.elapsed().as_millis(), line.join("   "));
-            last.clone_from(&seen);
-        }
-        if done(&seen) { Ok(()) } else { Err(format!("{seen:?}")) }
+/// Prints each change of the states while `work` is under way; when that began.
+fn showing_changes(cluster: &Cluster, work: impl FnOnce()) -> Instant {
+    // Opened first: logging in takes longer than some states last.
+    let session = Session::open(&cluster.monitor_config()).expect("the monitor answers");
+    let since = Instant::now();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut last = Vec::new();
+            loop {
+                let ending = done.load(Ordering::Relaxed);
+                let seen = cluster.states_by(&session).expect("the monitor answers");
+                if seen != last {
+                    let line: Vec<String> = seen
+                        .iter()
+                        .map(|node| format!("{} {} -> {}", node.name, node.reported, node.assigned))
+                        .collect();
+                    println!("    {:>6} ms  {}", since.elapsed().as_millis(), line.join("   "));
+                    last = seen;
+                }
+                if ending {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        // The other thread must end with the work, also when that fails.
+        let _end = Ending(&done);
+        work();
     });
+    since
+}
+
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn show_state(cluster: &Cluster) {
