@@ -11,9 +11,9 @@ use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
 use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, plan};
-use fsm::message::{Assignment, Peer};
+use fsm::message::{Assignment, Peer, Promotion};
 use fsm::state::State;
-use fsm::units::{Lsn, RuleNumber, Timeline};
+use fsm::units::{Lsn, RuleNumber, Term, Timeline};
 use node_files::{Phase, Secrets};
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +23,9 @@ use tokio::time::Instant;
 const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
 /// A monitor that was not heard for this long after the start counts as unreachable.
 const MONITOR_MISSING: Duration = Duration::from_secs(5);
+
+/// The term of a promotion that no term allowed: the monitor's terms begin with 1.
+pub const UNRECORDED: Term = Term(0);
 
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,7 @@ pub struct Keeper {
     accepts: Option<RuleNumber>,
     admitted: Option<Vec<Peer>>,
     checkpoint_timeline: Timeline,
+    began_as_standby: bool,
     started: Instant,
     last_contact: u64,
     note: Option<String>,
@@ -114,6 +118,7 @@ impl Keeper {
             accepts: None,
             admitted: None,
             checkpoint_timeline: Timeline(0),
+            began_as_standby: false,
             started: Instant::now(),
             last_contact: 0,
             note: None,
@@ -123,8 +128,10 @@ impl Keeper {
     /// One tick.
     pub async fn tick(&mut self) -> Again {
         self.facts = observe::look(self.checkpoint_timeline);
-        self.yield_to_what_is();
-        let mut trouble = self.look_at_checkpoint().await.err();
+        let mut trouble = self.yield_to_what_is().err();
+        if let Err(error) = self.look_at_checkpoint().await {
+            trouble = trouble.or(Some(error));
+        }
         let report = self.report();
         let heard = self.monitor.tell(&report, self.memory.dir()).await;
         let outcome = match heard {
@@ -209,10 +216,11 @@ impl Keeper {
     }
 
     /// What the server does by somebody else's hand changes the role, never the fence.
-    fn yield_to_what_is(&mut self) {
+    fn yield_to_what_is(&mut self) -> Result<(), Trouble> {
         if self.facts.stopping && !self.facts.in_recovery {
             self.lower_into_shutdown();
         }
+        self.began_as_standby |= self.facts.in_recovery && !self.facts.starting;
         let standing_by = matches!(
             self.memory.role,
             State::CatchingUp
@@ -223,12 +231,21 @@ impl Keeper {
                 | State::ReportLsn
         );
         let promotes = self.memory.goal == State::PreparePromotion && self.memory.pledge == self.memory.term;
-        if !self.facts.in_recovery && standing_by && !promotes {
+        let demoted = self.began_as_standby && matches!(self.memory.role, State::Demoted | State::Draining);
+        let known = self.memory.promotion.is_some_and(|promotion| promotion.term == UNRECORDED);
+        if !self.facts.in_recovery && !promotes && (standing_by || (demoted && !known)) {
             pg::log(
                 "the server was promoted by somebody else; it stays fenced until the monitor has decided",
             );
-            self.memory.assume_role(State::Demoted);
+            // Its WAL is nobody's history from here on, and must not be taken for anybody's (law 9).
+            let (switch_lsn, timeline) = (self.facts.end.unwrap_or_default(), self.facts.timeline);
+            self.memory.keep(|state| {
+                state.role = State::Demoted;
+                state.promotion = Some(Promotion { term: UNRECORDED, timeline, switch_lsn });
+                state.upstream = None;
+            })?;
         }
+        Ok(())
     }
 
     /// The durable word on unleased states stays: nobody is elected from one, so it is as true after the stop.

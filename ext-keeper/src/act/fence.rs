@@ -2,7 +2,7 @@
 use super::{Outcome, Trouble};
 use crate::memory::Memory;
 use crate::shared::{fence, gate};
-use crate::tick::Keeper;
+use crate::tick::{Keeper, UNRECORDED};
 use fsm::message::Assignment;
 use fsm::state::State;
 
@@ -55,10 +55,10 @@ pub fn enter_leased(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
 fn recorded(memory: &mut Memory, told: &Assignment) -> Result<(), Trouble> {
     memory.keep(|state| {
         match state.promotion {
-            Some(promotion) => state.history = promotion.term,
+            Some(promotion) if promotion.term != UNRECORDED => state.history = promotion.term,
             // The first writer of a group was not elected.
             None if state.history.0 == 0 => state.history = told.term,
-            None => {}
+            Some(_) | None => {}
         }
         state.upstream = None;
     })

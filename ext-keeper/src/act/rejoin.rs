@@ -6,6 +6,7 @@ use crate::tick::Keeper;
 use fsm::keeper::Method;
 use fsm::message::{Assignment, Upstream};
 use fsm::rule::standby_name;
+use fsm::units::Timeline;
 use node_files::{Copy, Phase, phase};
 
 /// Follows the assigned upstream, by the gentlest way that its history allows.
@@ -17,7 +18,12 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         return follow::follow(keeper, upstream).await;
     }
     let end = keeper.wal_end.find(&mut keeper.local).await?;
-    let copy = match fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) {
+    // A later timeline than the upstream's was opened by somebody whom no term allowed.
+    let is_foreign =
+        end.is_some_and(|(_, timeline)| timeline > upstream.timeline && upstream.timeline > Timeline(0));
+    let method =
+        if is_foreign { Method::Clone } else { fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) };
+    let copy = match method {
         Method::Follow => {
             pg::log(&format!("following node {} in term {}", upstream.peer.node, upstream.term));
             slots::drop_all(keeper).await?;
