@@ -1,8 +1,8 @@
 //! `internal in-place`: what runs under the postmaster's own PID between two lives of the server.
 //!
 //! Mostly there is nothing to do, and the server is down while we do it: so the marker is read before anything else
-//! is set up, and the next life begins a few milliseconds after the last. With a copy to finish, it goes on until
-//! the copy is whole, for as long as it takes, and says every few seconds what it does.
+//! is set up, even a log, and the next life begins a few milliseconds after the last. With a copy to finish, it goes
+//! on until the copy is whole, for as long as it takes, and says every few seconds what it does.
 //!
 //! The postmaster hands its signals over blocked. They stay so: one that comes meanwhile is read from a descriptor,
 //! or waits for the next postmaster. A stop therefore ends a copy, and is never lost.
@@ -14,12 +14,13 @@ mod source;
 mod space;
 mod work;
 
-use crate::printer;
+use crate::log;
 use node_files::{Copy, Phase, StateDir};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use tracing::{error, info};
 use work::{Interrupted, Work};
 
 pub use clone::fetch;
@@ -37,18 +38,21 @@ struct Order {
 /// Does what the marker says, then becomes the server. Returns only when it cannot.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(order) = parse(arguments) else {
-        say("called with arguments that it does not understand; it is for the library alone");
+        log::for_the_server();
+        error!("called with arguments that it does not understand; it is for the library alone");
         return ExitCode::from(1);
     };
     match prepare(&order) {
         Ok(()) => become_server(&order),
         Err(Interrupted::Stopped) => {
-            say("stopped while PGDATA was being copied; the next start goes on with it");
+            info!("stopped while PGDATA was being copied; the next start goes on with it");
             work::remove_own_lock_file(&order.pgdata);
             ExitCode::SUCCESS
         }
         Err(Interrupted::Failed(why)) => {
-            say(&format!("the server was not started: {why}"));
+            // Not set up yet when it is the marker that cannot be read.
+            log::for_the_server();
+            error!("the server was not started: {why}");
             work::remove_own_lock_file(&order.pgdata);
             ExitCode::from(1)
         }
@@ -75,6 +79,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Order> {
 
 fn prepare(order: &Order) -> Result<(), Interrupted> {
     let Some(mut phase) = Phase::read(&order.state_dir)? else { return Ok(()) };
+    log::for_the_server();
     let mut work = Work::begin(&order.pgdata, &order.state_dir, &order.postgres)?;
     if let Copy::Rewind { upstream } = &phase.copy {
         let upstream = upstream.clone();
@@ -100,13 +105,9 @@ fn finish(work: &Work) -> Result<(), Interrupted> {
 
 fn become_server(order: &Order) -> ExitCode {
     let cause = Command::new(&order.postgres).args(&order.arguments).exec();
-    say(&format!("could not start \"{}\": {cause}", order.postgres.display()));
+    log::for_the_server();
+    error!("could not start \"{}\": {cause}", order.postgres.display());
     ExitCode::from(1)
-}
-
-/// One line into the server's log, or wherever its stderr goes.
-fn say(line: &str) {
-    printer::say(&format!("{} [{}] pg_autoctl: {line}", crate::stamp::now().readable(), std::process::id()));
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ mod enrol;
 mod error;
 mod in_place;
 mod install;
+mod log;
 mod monitor;
 mod postgres;
 mod printer;
 mod render;
 mod sql;
-mod stamp;
 mod standby;
 mod view;
 
@@ -24,7 +24,6 @@ use clap::error::ErrorKind;
 use context::Context;
 use error::{Error, Result};
 use std::process::ExitCode;
-use view::View;
 
 fn main() -> ExitCode {
     // The helper first, and by hand: the server is down while it runs.
@@ -55,14 +54,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<()> {
+    log::for_people();
     let context = Context::new(cli.common)?;
     if !matches!(cli.command, Command::Version) {
         refuse_root(&context)?;
     }
     let view = commands::run(cli.command, &context)?;
-    if view != View::Nothing {
-        printer::data(&render::render(&view, context.format));
-    }
+    printer::data(&render::render(&view, context.format));
     Ok(())
 }
 

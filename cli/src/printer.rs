@@ -1,8 +1,9 @@
-//! The only file that prints: data to stdout, talk to stderr.
+//! What a person sees: answers on stdout, errors and what is being waited for on stderr.
 use crate::error::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
+use tracing::info;
 
 /// Data that the caller asked for.
 pub fn data(text: &str) {
@@ -10,16 +11,12 @@ pub fn data(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// One line of talk.
-pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 /// An error, with its next step.
 pub fn error(error: &Error) {
-    say(&format!("pg_autoctl: {error}"));
+    let mut stderr = std::io::stderr();
+    let _ = writeln!(stderr, "pg_autoctl: {error}");
     if let Some(hint) = &error.hint {
-        say(&format!("  hint: {hint}"));
+        let _ = writeln!(stderr, "  hint: {hint}");
     }
 }
 
@@ -52,15 +49,15 @@ impl Progress {
         self.last = waiting_for.to_owned();
         match &self.bar {
             Some(bar) => bar.set_message(waiting_for.to_owned()),
-            None => say(waiting_for),
+            None => info!("{waiting_for}"),
         }
     }
 
     /// A line that stays.
     pub fn line(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(line)),
-            None => say(line),
+            Some(bar) => bar.suspend(|| info!("{line}")),
+            None => info!("{line}"),
         }
     }
 }

@@ -13,7 +13,7 @@ pub enum Format {
     Json,
 }
 
-/// The text, with its line ends. Empty when there is nothing to show.
+/// The text, with its line ends.
 pub fn render(view: &View, format: Format) -> String {
     match format {
         Format::Text => table::render(view),

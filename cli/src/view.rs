@@ -108,8 +108,6 @@ pub struct Setting {
 /// What a command has to show.
 #[derive(Clone, Debug, PartialEq)]
 pub enum View {
-    /// Nothing: it has said what it did.
-    Nothing,
     /// Nodes and their states.
     States(Vec<NodeState>),
     /// What happened, oldest first.

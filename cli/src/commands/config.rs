@@ -3,9 +3,9 @@ use crate::context::{Context, Part};
 use crate::datadir;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Postgres;
-use crate::printer;
 use crate::sql::{self, Failure};
 use crate::view::{Setting, View};
+use serde_json::json;
 use std::path::Path;
 
 /// Options of `config get`.
@@ -74,20 +74,19 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<View> {
     let statement = format!("ALTER SYSTEM SET {} = {}", name.join("."), sql::literal(&args.value));
     session.run(&statement).map_err(refused)?;
     session.run("SELECT pg_reload_conf()").map_err(refused)?;
-    let context: Vec<_> = session
-        .query("SELECT context FROM pg_settings WHERE name = $1", &[&args.key])
-        .map_err(refused)?
-        .iter()
-        .filter_map(|row| row.try_get::<_, String>(0).ok())
-        .collect();
-    if context.iter().any(|context| context == "postmaster") {
-        printer::say(&format!(
-            "{} takes effect when the server is restarted: pg_ctl restart -D {}",
+    let when = "SELECT context = 'postmaster' FROM pg_settings WHERE name = $1";
+    let restart = session.one(when, &[&args.key], |row| row.try_get::<_, bool>(0)).map_err(refused)?;
+    let mut line = format!("{} is now '{}'", args.key, args.value);
+    if restart {
+        line = format!(
+            "{} will be '{}' when the server has been restarted: pg_ctl restart -D {}",
             args.key,
+            args.value,
             pgdata.display()
-        ));
+        );
     }
-    Ok(View::Nothing)
+    let values = [("key", json!(args.key)), ("value", json!(args.value)), ("needs_restart", json!(restart))];
+    Ok(View::outcome(line, values))
 }
 
 /// From the server when it runs, from its files when it does not.

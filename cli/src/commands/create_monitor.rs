@@ -5,11 +5,11 @@ use crate::datadir::{self, Content};
 use crate::error::{Error, Kind, Result};
 use crate::install::{self, Auth, Place};
 use crate::postgres::Postgres;
-use crate::printer;
 use crate::sql::{self, Session};
 use crate::view::View;
 use node_files::{Secrets, StateDir, identity};
 use serde_json::json;
+use tracing::info;
 
 /// Options of `create monitor`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
 
     place.make_state_dir()?;
     if datadir::inspect(&place.pgdata)? != Content::Cluster {
-        printer::say(&format!("making the cluster in \"{}\"", place.pgdata.display()));
+        info!("making the cluster in \"{}\"", place.pgdata.display());
         postgres.initdb(&place.pgdata, args.auth.method())?;
     }
     if running {
@@ -61,16 +61,16 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     install::write_address(&place.state_dir, &address)?;
 
     if complete && !new_password {
-        printer::say("the monitor was complete already");
+        info!("the monitor was complete already");
     } else {
-        printer::say("the monitor is ready; nodes and operators reach it by the address printed next");
+        info!("the monitor is ready; nodes and operators reach it by the address printed next");
         if args.auth == Auth::ScramSha256 {
-            printer::say(&format!(
+            info!(
                 "the password of {MONITOR_ROLE} is kept in \"{}\": give it to pg_autoctl create postgres as PGPASSWORD, \
                  or in ~/.pgpass; pg_autoctl show uri --with-password --pgdata {} prints it inside the address",
                 place.state_dir.secrets().display(),
                 place.pgdata.display()
-            ));
+            );
         }
     }
     Ok(View::outcome(

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::install::{Auth, Place};
 use crate::monitor::{Monitor, Registered, Registration};
 use crate::postgres::Postgres;
-use crate::printer::{self, Progress};
+use crate::printer::Progress;
 use crate::sql::{self, Failure};
 use crate::view::{NodeState, View};
 use fsm::state::State;
@@ -15,6 +15,7 @@ use fsm::units::NodeId;
 use node_files::{Identity, Secrets, StateDir};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tracing::info;
 
 /// Options of `create postgres`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             })?;
             let running = datadir::running(&place.pgdata).is_some();
             if running && known.at_rest() {
-                printer::say(&format!("{} was made already", known.nodename));
+                info!("{} was made already", known.nodename);
                 return Ok(outcome(&known, true));
             }
             if !running {
@@ -225,7 +226,7 @@ fn join(args: &Args, context: &Context, node: &Enrolment<'_>, found: &Found) -> 
         replication_quorum: args.replication_quorum,
     };
     let (id, group, goal, name) = register(node.monitor, &registration)?;
-    printer::say(&format!("registered as {name} (node {id}) in group {group} of {}", node.formation));
+    info!("registered as {name} (node {id}) in group {group} of {}", node.formation);
     if goal == State::Single {
         node.become_first(id, group, &name, matches!(found, Found::Cluster(_)))?;
     } else if matches!(goal, State::WaitStandby | State::CatchingUp) {
@@ -305,9 +306,7 @@ fn populate(args: &Args, place: &Place) -> Result<()> {
             session.query("SELECT 1 FROM pg_roles WHERE rolname = $1", &[username]).map_err(refused)?;
         if exists.is_empty() {
             session.run(&format!("CREATE ROLE {} LOGIN", sql::name(username))).map_err(refused)?;
-            printer::say(&format!(
-                "made the role {username}; it has no password yet: psql, then \\password {username}"
-            ));
+            info!("made the role {username}; it has no password yet: psql, then \\password {username}");
         }
     }
     let exists =

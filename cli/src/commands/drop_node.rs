@@ -3,11 +3,11 @@ use crate::context::{Context, Part};
 use crate::datadir;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::printer;
 use crate::view::{NodeState, View};
 use fsm::units::NodeId;
 use node_files::{Identity, StateDir, durable};
 use serde_json::json;
+use tracing::info;
 
 /// Options of `drop node`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     };
     let was_there = monitor.remove_node(node, args.force)?;
     if !was_there {
-        printer::say(&format!("the monitor did not know node {node} any more"));
+        info!("the monitor did not know node {node} any more");
     }
     let mut line = format!("node {node} is dropped");
     if let Some(own) = own {

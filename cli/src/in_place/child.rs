@@ -3,10 +3,12 @@
 //! The helper runs with its signals blocked, and a child inherits that: pg_basebackup could not even stop its own
 //! second half. So each child begins as this, unblocks its signals, asks to be told when the helper dies, and
 //! becomes the program.
+use crate::log;
 use nix::sys::signal::{SigSet, Signal};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+use tracing::error;
 
 /// Becomes the program that follows `--`.
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -17,7 +19,8 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => Command::new(&program).args(arguments).exec().to_string(),
         Err(errno) => errno.to_string(),
     };
-    super::say(&format!("could not run \"{}\": {cause}", program.display()));
+    log::for_the_server();
+    error!("could not run \"{}\": {cause}", program.display());
     ExitCode::from(12)
 }
 

@@ -4,7 +4,6 @@ use super::work::{Interrupted, Work, failed};
 use super::{child, size_of, source, space};
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
-use crate::stamp;
 use crate::standby;
 use fsm::message::Peer;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -12,6 +11,7 @@ use node_files::{Phase, StateDir, durable};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tracing::{info, warn};
 
 /// Replaces PGDATA by a copy. Tries until it succeeds: without it there is no node.
 pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrupted> {
@@ -22,13 +22,13 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     let peer = loop {
         let peer = source::wait_for(work, &phase.copy.upstream().peer)?;
         remove_tree(&incoming)?;
-        super::say(&format!("copies node {} at {}:{}", peer.node, peer.host, peer.port));
+        info!("copies node {} at {}:{}", peer.node, peer.host, peer.port);
         let command = backup(&work.postgres, &work.state_dir, &peer, &phase.slot);
         let word = || format!("is still copying, {} MB so far", size_of(&incoming) >> 20);
         if work.run(&command, word)?.success() {
             break peer;
         }
-        super::say("pg_basebackup failed; tries again");
+        warn!("pg_basebackup failed; tries again");
         work.pause(Duration::from_secs(2))?;
     };
     saved::restore(&incoming, &work.state_dir)?;
@@ -68,7 +68,8 @@ pub fn fetch(
         return Ok(incoming);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().find(|line| line.contains("error:")).unwrap_or("it said nothing").trim();
+    let line = said.lines().find(|line| line.contains("error:")).or(said.lines().last());
+    let line = line.unwrap_or("it said nothing").trim();
     Err(Error::new(
         crate::error::Kind::PgCtl,
         format!("could not copy node {} at {}:{}: {line}", peer.node, peer.host, peer.port),
@@ -88,9 +89,7 @@ fn backup(postgres: &Postgres, state_dir: &StateDir, peer: &Peer, slot: &str) ->
 
 /// Old and new change places in one step, so that at no moment there is no PGDATA; then the old one goes aside.
 fn swap(work: &Work, incoming: &Path) -> std::result::Result<(), Interrupted> {
-    let aside = work.state_dir.aside();
-    std::fs::create_dir_all(&aside).map_err(|cause| failed("create", &aside, &cause))?;
-    let kept = aside.join(format!("{}-pgdata", stamp::now().compact()));
+    let kept = work.aside("pgdata")?;
     if renameat2(AT_FDCWD, incoming, AT_FDCWD, &work.pgdata, RenameFlags::RENAME_EXCHANGE).is_ok() {
         std::fs::rename(incoming, &kept).map_err(|cause| failed("create", &kept, &cause))?;
     } else {
@@ -101,6 +100,6 @@ fn swap(work: &Work, incoming: &Path) -> std::result::Result<(), Interrupted> {
     for path in [&work.pgdata, &kept, incoming] {
         durable::sync_parent(path).map_err(|cause| failed("write", path, &cause))?;
     }
-    super::say(&format!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display()));
+    info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Takes back what this node wrote and its group never acknowledged, with pg_rewind.
 use super::work::{Interrupted, Work, failed};
 use super::{saved, source, space};
-use crate::stamp;
 use crate::standby;
 use fsm::message::Upstream;
 use fsm::units::Lsn;
 use node_files::{Phase, Step, durable};
 use std::path::PathBuf;
+use tracing::{info, warn};
 
 /// How it ended.
 pub enum Outcome {
@@ -33,18 +33,18 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         command.arg(standby::rewind_conninfo(&peer, &work.state_dir));
         // The single-user server accepts the lock file that names us, its grandparent.
         command.env("PG_GRANDPARENT_PID", std::process::id().to_string());
-        super::say(&format!("rewinds PGDATA to node {} at {}:{}", peer.node, peer.host, peer.port));
+        info!("rewinds PGDATA to node {} at {}:{}", peer.node, peer.host, peer.port);
         if work.run(&command, || "is still rewinding".to_owned())?.success() {
             break peer;
         }
         if source::reachable(&peer) {
-            super::say("pg_rewind cannot bring PGDATA back; it is copied anew, and kept aside");
+            warn!("pg_rewind cannot bring PGDATA back; it is copied anew, and kept aside");
             return Ok(Outcome::Impossible);
         }
     };
     saved::restore(&work.pgdata, &work.state_dir)?;
     standby::follow(&work.pgdata, &work.state_dir, &peer, &phase.slot)?;
-    super::say("PGDATA is rewound");
+    info!("PGDATA is rewound");
     Ok(Outcome::Whole)
 }
 
@@ -53,10 +53,8 @@ fn set_aside(work: &Work, fork: Option<Lsn>) -> Result<(), Interrupted> {
     let segment = work.postgres.control(&work.pgdata)?.segment_size;
     let diverged = diverged_segments(work, fork.unwrap_or_default(), segment)?;
     let bytes = diverged.iter().map(|path| space::size_of(path)).sum();
-    let aside = work.state_dir.aside();
-    std::fs::create_dir_all(&aside).map_err(|cause| failed("create", &aside, &cause))?;
-    space::wait_for(work, &aside, bytes)?;
-    let target = aside.join(format!("{}-wal", stamp::now().compact()));
+    let target = work.aside("wal")?;
+    space::wait_for(work, &work.state_dir.aside(), bytes)?;
     std::fs::create_dir_all(&target).map_err(|cause| failed("create", &target, &cause))?;
     for path in &diverged {
         work.go_on()?;
@@ -66,7 +64,7 @@ fn set_aside(work: &Work, fork: Option<Lsn>) -> Result<(), Interrupted> {
         written.map_err(|cause| failed("write", &to, &cause))?;
     }
     durable::sync_parent(&target.join("x")).map_err(|cause| failed("write", &target, &cause))?;
-    super::say(&format!("keeps {} files of diverged WAL in \"{}\"", diverged.len(), target.display()));
+    info!("keeps {} files of diverged WAL in \"{}\"", diverged.len(), target.display());
     Ok(())
 }
 

@@ -8,6 +8,10 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use tracing::{info, warn};
 
 /// Between two looks at whatever is waited for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -78,6 +82,17 @@ impl Work {
         Ok(Work { pgdata, state_dir, postgres, signals, _lock: lock })
     }
 
+    /// A place of its own to keep `what` in, named by the time of day. Nothing there is ever deleted by us.
+    pub fn aside(&self, what: &str) -> Result<PathBuf, Interrupted> {
+        const NAME: &[BorrowedFormatItem<'_>] =
+            format_description!(version = 2, "[year][month][day]T[hour][minute][second]");
+        let aside = self.state_dir.aside();
+        std::fs::create_dir_all(&aside).map_err(|cause| failed("create", &aside, &cause))?;
+        let now = OffsetDateTime::now_utc().format(NAME);
+        let now = now.map_err(|cause| Interrupted::Failed(format!("the clock cannot be read: {cause}")))?;
+        Ok(aside.join(format!("{now}-{what}")))
+    }
+
     /// Fails when somebody has asked the server to stop.
     pub fn go_on(&self) -> Result<(), Interrupted> {
         loop {
@@ -106,7 +121,7 @@ impl Work {
                 Err(why) => {
                     let news = said.as_ref().is_none_or(|(last, at)| *last != why || at.elapsed() >= WORD);
                     if news {
-                        super::say(&why);
+                        info!("{why}");
                         said = Some((why, Instant::now()));
                     }
                 }
@@ -142,7 +157,7 @@ impl Work {
                 return Err(stopped);
             }
             if said.elapsed() >= WORD {
-                super::say(&word());
+                info!("{}", word());
                 said = Instant::now();
             }
             std::thread::sleep(LOOK);
@@ -161,7 +176,7 @@ pub fn remove_own_lock_file(pgdata: &Path) {
     let own = std::fs::read_to_string(&path)
         .is_ok_and(|text| text.lines().next().map(str::trim) == Some(&std::process::id().to_string()));
     if own && let Err(cause) = std::fs::remove_file(&path) {
-        super::say(&format!("could not remove \"{}\": {cause}", path.display()));
+        warn!("could not remove \"{}\": {cause}", path.display());
     }
 }
 

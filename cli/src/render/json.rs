@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 /// One JSON value and a line end.
 pub fn render(view: &View) -> String {
     let value = match view {
-        View::Nothing => return String::new(),
         View::States(rows) => json!(rows),
         View::Events(rows) => json!(rows),
         View::Uris(rows) => json!(rows),

@@ -1,11 +1,16 @@
 //! Views as tables, in the manner of psql.
 use crate::view::{Event, NodeState, Uri, View};
+use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use fsm::state::State;
+
+const STYLE: TableStyle = TableStyle::new()
+    .header_lines(ContentLineStyle::none().junction('|'))
+    .header_separator(LineStyle::none().fill('-').junction('+'))
+    .content_lines(ContentLineStyle::none().junction('|'));
 
 /// The text for people.
 pub fn render(view: &View) -> String {
     match view {
-        View::Nothing => String::new(),
         View::States(nodes) => table(
             ["Name", "Node", "Host:Port", "TLI: LSN", "Connection", "Reported State", "Assigned State"],
             nodes.iter().map(state_row),
@@ -36,12 +41,8 @@ fn state_row(node: &NodeState) -> [String; 7] {
 }
 
 /// What a client can do there, with a mark when the health probe does not agree: `!` bad, `?` unknown.
+/// Where the probe fails nobody can do anything: the reported state is only the last that was heard.
 fn connection(node: &NodeState) -> String {
-    let mark = match node.health {
-        1 => "",
-        0 => " !",
-        _ => " ?",
-    };
     let what = match node.reported() {
         Some(State::Single | State::WaitPrimary | State::Primary) => "read-write",
         Some(
@@ -63,7 +64,11 @@ fn connection(node: &NodeState) -> String {
         Some(State::Unknown | State::Init | State::WaitStandby | State::Maintenance | State::Dropped)
         | None => "none",
     };
-    format!("{what}{mark}")
+    match node.health {
+        1 => what.to_owned(),
+        0 => "none !".to_owned(),
+        _ => format!("{what} ?"),
+    }
 }
 
 fn event_row(event: &Event) -> [String; 5] {
@@ -87,21 +92,14 @@ fn uri_row(uri: &Uri) -> [String; 3] {
     [uri.kind.clone(), uri.name.clone(), uri.uri.clone()]
 }
 
-/// Columns as wide as their widest cell, the header centred. No blanks at the ends of lines.
+/// No frame: it reads like psql's output, and `cut -d'|'` understands it.
 fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = rows.collect();
-    let width: [usize; N] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
-    });
-    let line = |cells: Vec<String>| format!(" {}\n", cells.join(" | ").trim_end());
-    let mut text = line(header.iter().zip(width).map(|(cell, width)| format!("{cell:^width$}")).collect());
-    text.push_str(&width.map(|width| "-".repeat(width + 2)).join("+"));
-    text.push('\n');
-    for row in &rows {
-        text.push_str(&line(row.iter().zip(width).map(|(cell, width)| format!("{cell:<width$}")).collect()));
-    }
-    text
+    let mut table = Table::new();
+    table.load_style(STYLE);
+    table.set_header(header.map(|name| Cell::new(name).set_alignment(CellAlignment::Center)));
+    table.add_rows(rows);
+    // No blanks at the ends of lines.
+    format!("{}\n", table.trim_fmt())
 }
 
 #[cfg(test)]
@@ -132,15 +130,17 @@ mod tests {
     fn states_are_a_table() {
         let view = View::States(vec![
             node("node_1", 1, "primary", 1),
-            node("node_2", 2, "secondary", 0),
+            node("node_2", 2, "secondary", -1),
             node("a", 3, "init", -1),
+            node("b", 4, "primary", 0),
         ]);
         let expected = "
-  Name  | Node |   Host:Port   |   TLI: LSN   | Connection  | Reported State | Assigned State
+  Name  | Node |   Host:Port   |   TLI: LSN   |  Connection | Reported State | Assigned State
 --------+------+---------------+--------------+-------------+----------------+----------------
  node_1 | 1    | 10.0.0.1:5432 | 1: 0/3000148 | read-write  | primary        | primary
- node_2 | 2    | 10.0.0.1:5432 | 1: 0/3000148 | read-only ! | secondary      | secondary
+ node_2 | 2    | 10.0.0.1:5432 | 1: 0/3000148 | read-only ? | secondary      | secondary
  a      | 3    | 10.0.0.1:5432 | 1: 0/3000148 | none ?      | init           | init
+ b      | 4    | 10.0.0.1:5432 | 1: 0/3000148 | none !      | primary        | primary
 ";
         assert_eq!(format!("\n{}", render(&view)), expected);
     }
@@ -160,7 +160,7 @@ mod tests {
             description: Some("alone".into()),
         };
         let expected = "
-     Event Time      |  Node   | Current State | Assigned State | Comment
+      Event Time     |   Node  | Current State | Assigned State | Comment
 ---------------------+---------+---------------+----------------+---------
  2026-01-02 03:04:05 | group 0 |               |                | alone
 ";
