@@ -32,7 +32,12 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LinkError::Setting(why) => f.write_str(why),
-            LinkError::Sql(error) => write!(f, "the monitor cannot be told: {error}"),
+            LinkError::Sql(error) => {
+                write!(
+                    f,
+                    "the monitor cannot be told: {error}; check that it runs and that pg_autoctl.monitor names it"
+                )
+            }
             LinkError::Answer(why) => write!(f, "the monitor's answer cannot be understood: {why}"),
             LinkError::Pausing => f.write_str("the monitor cannot be reached"),
         }

@@ -86,19 +86,19 @@ impl Session {
         tokio::select! {
             biased;
             answer = question(client) => answer.map_err(SqlError::from),
-            broken = pump(connection, notified, false) => Err(broken),
+            Some(broken) = pump(connection, notified, false) => Err(broken),
             () = tokio::time::sleep(limit) => Err(SqlError::Late(limit)),
         }
     }
 
     /// Waits for a notification, or for the end of the connection.
     pub async fn notification(&mut self) -> Result<(), SqlError> {
-        if !std::mem::take(&mut self.notified) {
-            let end = pump(&mut self.connection, &mut self.notified, true).await;
-            if !std::mem::take(&mut self.notified) {
-                return Err(end);
-            }
+        if !self.notified
+            && let Some(end) = pump(&mut self.connection, &mut self.notified, true).await
+        {
+            return Err(end);
         }
+        self.notified = false;
         Ok(())
     }
 
@@ -108,24 +108,24 @@ impl Session {
     }
 }
 
-/// Moves bytes until the connection ends, or a notification has come if those are waited for.
+/// Moves bytes until the connection ends; or until a notification has come, if those are waited for (`None`).
 async fn pump(
     connection: &mut Connection<Socket, NoTlsStream>,
     notified: &mut bool,
     until_notified: bool,
-) -> SqlError {
+) -> Option<SqlError> {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(_))) => {
                 *notified = true;
                 if until_notified {
-                    return SqlError::Broken(String::new());
+                    return None;
                 }
             }
             // Notices are for the server's log, where they stand already.
             Some(Ok(_)) => {}
-            Some(Err(error)) => return error.into(),
-            None => return SqlError::Broken("the connection was closed".to_owned()),
+            Some(Err(error)) => return Some(error.into()),
+            None => return Some(SqlError::Broken("the connection was closed".to_owned())),
         }
     }
 }

@@ -1,4 +1,6 @@
 //! One tick, top to bottom: observe, report, hear, plan, act, remember.
+mod unasked;
+
 use crate::act::wal_end::WalEnd;
 use crate::act::{self, Checkpointer, Outcome, Settings, Trouble};
 use crate::lease::Lease;
@@ -11,18 +13,12 @@ use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
 use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, plan};
-use fsm::message::{Assignment, Peer, Promotion};
+use fsm::message::{Assignment, Peer};
 use fsm::state::State;
 use fsm::units::{Lsn, RuleNumber, Term, Timeline};
 use node_files::{Phase, Secrets};
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long a goodbye may hold up a shutdown.
-const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
-/// A monitor that was not heard for this long after the start counts as unreachable.
-const MONITOR_MISSING: Duration = Duration::from_secs(5);
 
 /// The term of a promotion that no term allowed: the monitor's terms begin with 1.
 pub const UNRECORDED: Term = Term(0);
@@ -182,80 +178,6 @@ impl Keeper {
         }
     }
 
-    /// The server goes down by somebody's wish: a writer raises its fence first and says goodbye then.
-    pub async fn shut_down(&mut self) {
-        self.facts = observe::look(self.checkpoint_timeline);
-        // Without the postmaster's word this is only the worker that ends, and the next one goes on.
-        if self.restarting || !self.facts.stopping || self.facts.in_recovery {
-            return;
-        }
-        self.lower_into_shutdown();
-        let report = self.report();
-        // Nobody to tell is no reason to stay; the monitor sees the session end.
-        let told = tokio::time::timeout(GOODBYE_LIMIT, self.monitor.tell(&report, self.memory.dir())).await;
-        if !matches!(told, Ok(Ok(_))) {
-            pg::log("shutting down without having reached the monitor");
-        }
-    }
-
-    /// Tells the monitor at once that the fence is up and the server is going down.
-    pub async fn say_goodbye(&mut self) -> Result<Outcome, Trouble> {
-        if self.facts.in_recovery {
-            return Ok(Outcome::Done);
-        }
-        let mut goodbye = self.report();
-        goodbye.leaving = true;
-        goodbye.fenced = fence::is_up();
-        // The monitor has asked for this shutdown: it goes on without hearing of it.
-        match tokio::time::timeout(GOODBYE_LIMIT, self.monitor.tell(&goodbye, self.memory.dir())).await {
-            Ok(Ok(heard)) => self.lease.heard(heard.sent_at),
-            Ok(Err(error)) => pg::log(&error.to_string()),
-            Err(_) => pg::log("the monitor did not answer the goodbye"),
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// What the server does by somebody else's hand changes the role, never the fence.
-    fn yield_to_what_is(&mut self) -> Result<(), Trouble> {
-        if self.facts.stopping && !self.facts.in_recovery {
-            self.lower_into_shutdown();
-        }
-        self.began_as_standby |= self.facts.in_recovery && !self.facts.starting;
-        let standing_by = matches!(
-            self.memory.role,
-            State::CatchingUp
-                | State::Secondary
-                | State::WaitStandby
-                | State::JoinSecondary
-                | State::FastForward
-                | State::ReportLsn
-        );
-        let promotes = self.memory.goal == State::PreparePromotion && self.memory.pledge == self.memory.term;
-        let demoted = self.began_as_standby && matches!(self.memory.role, State::Demoted | State::Draining);
-        let known = self.memory.promotion.is_some_and(|promotion| promotion.term == UNRECORDED);
-        if !self.facts.in_recovery && !promotes && (standing_by || (demoted && !known)) {
-            pg::log(
-                "the server was promoted by somebody else; it stays fenced until the monitor has decided",
-            );
-            // Its WAL is nobody's history from here on, and must not be taken for anybody's (law 9).
-            let (switch_lsn, timeline) = (self.facts.end.unwrap_or_default(), self.facts.timeline);
-            self.memory.keep(|state| {
-                state.role = State::Demoted;
-                state.promotion = Some(Promotion { term: UNRECORDED, timeline, switch_lsn });
-                state.upstream = None;
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The durable word on unleased states stays: nobody is elected from one, so it is as true after the stop.
-    fn lower_into_shutdown(&mut self) {
-        self.lease.hold(None);
-        fence::end_unleased();
-        fence::lapse();
-        self.facts.fenced = true;
-    }
-
     async fn look_at_checkpoint(&mut self) -> Result<(), Trouble> {
         if self.facts.in_recovery || self.checkpoint_timeline == self.facts.timeline {
             return Ok(());
@@ -367,23 +289,6 @@ impl Keeper {
         self.memory.keep(|state| state.role = told.goal)?;
         pg::log(&format!("reached {} in term {}", told.goal, told.term));
         Ok(Again::Now)
-    }
-
-    /// Nobody was heard yet in this life. The operator may have decided what follows from that (law 5).
-    async fn act_alone(&mut self) -> Result<Again, Trouble> {
-        let missing = self.started.elapsed() >= MONITOR_MISSING;
-        let permitted = self.memory.unleased && gucs::start_without_monitor() && !self.facts.stopping;
-        if !missing || !permitted || self.memory.role.unleased() {
-            return Ok(Again::Later);
-        }
-        pg::log("the monitor cannot be reached; becoming the writer by pg_autoctl.start_without_monitor");
-        if matches!(act::become_writer(self).await?, Outcome::Done) {
-            let goal = self.memory.goal;
-            let role = if goal.unleased() { goal } else { State::WaitPrimary };
-            self.memory.keep(|state| state.role = role)?;
-            fence::open_unleased();
-        }
-        Ok(Again::Later)
     }
 
     fn publish(&self) {
