@@ -30,10 +30,11 @@ pub enum Fence {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mistakes {
     pub winner_writes_before_it_is_recorded: bool,
+    pub winner_notes_its_promotion_afterwards: bool,
     pub pledge_leaves_the_receiver: bool,
-    pub offer_is_taken_without_asking: bool,
+    pub offer_is_taken_unasked: bool,
     pub lease_counts_from_the_answer: bool,
-    pub crash_keeps_the_fence_open: bool,
+    pub start_opens_the_fence: bool,
 }
 
 /// What survives a crash.
@@ -145,7 +146,7 @@ impl Node {
         self.end();
         self.alive = true;
         self.in_recovery = !as_writer;
-        if mistakes.crash_keeps_the_fence_open && wrote {
+        if mistakes.start_opens_the_fence && wrote {
             self.in_recovery = false;
             self.fence = Fence::Unleased;
             return;
@@ -194,6 +195,17 @@ impl Node {
     }
 }
 
+/// The members that get the WAL of node `n` and whose replies arrive.
+pub fn streaming(nodes: &[Node; 2], n: usize, linked: bool) -> BTreeSet<NodeId> {
+    let (me, other) = (&nodes[n], &nodes[1 - n]);
+    let streams = me.alive
+        && other.alive
+        && linked
+        && other.receiver == Receiver::Streaming
+        && other.disk.upstream == Some(me.id);
+    streams.then_some(other.id).into_iter().collect()
+}
+
 /// The server and the keeper of node `n`, among the others.
 pub struct Sim<'a> {
     pub nodes: &'a mut [Node; 2],
@@ -211,21 +223,19 @@ impl Sim<'_> {
         &self.nodes[1 - self.n]
     }
 
-    /// The members that get this node's WAL and whose replies arrive.
-    pub fn streaming(&self) -> BTreeSet<NodeId> {
-        let (me, other) = (&self.nodes[self.n], self.other());
-        let streams = me.alive
-            && other.alive
-            && self.linked
-            && other.receiver == Receiver::Streaming
-            && other.disk.upstream == Some(me.id);
-        streams.then_some(other.id).into_iter().collect()
+    fn streaming(&self) -> BTreeSet<NodeId> {
+        streaming(self.nodes, self.n, self.linked)
     }
 
     /// Does the next thing that is to be done. False: there is nothing, or it cannot be done yet.
     pub fn act(&mut self) -> bool {
         let me = &self.nodes[self.n];
         let Some(told) = me.told.clone().filter(|_| me.alive && !me.stopping) else { return false };
+        if let Some(number) = told.offer.filter(|_| self.mistakes.offer_is_taken_unasked) {
+            let me = self.me();
+            (me.disk.names, me.fence) = (Rule { number, ..Rule::default() }, Fence::Unleased);
+            return false;
+        }
         let actions = match plan(me.disk.role, told.goal) {
             Step::Go { actions, .. } => actions,
             Step::NoWay { from, to } => panic!("the keeper knows no way from {from} to {to}"),
@@ -283,7 +293,7 @@ impl Sim<'_> {
         } else {
             self.hand_over();
         }
-        let mistakes = Mistakes { crash_keeps_the_fence_open: false, ..self.mistakes };
+        let mistakes = Mistakes { start_opens_the_fence: false, ..self.mistakes };
         self.me().boot(as_writer, mistakes);
         Outcome::Changed
     }
@@ -350,6 +360,7 @@ impl Sim<'_> {
 
     fn promote(&mut self, told: &Assignment) -> Outcome {
         let early = self.mistakes.winner_writes_before_it_is_recorded;
+        let afterwards = self.mistakes.winner_notes_its_promotion_afterwards;
         let me = self.me();
         let noted = me.disk.promotion.filter(|promotion| promotion.term == told.term);
         if noted.is_some_and(|promotion| promotion.switch_lsn > Lsn(0)) {
@@ -359,12 +370,12 @@ impl Sim<'_> {
             return Outcome::Waits;
         }
         // Durably before it happens: a crash in the middle must not leave a history that nobody knows of.
-        if noted.is_none() {
+        if noted.is_none() && !afterwards {
             me.disk.promotion =
                 Some(Promotion { term: told.term, timeline: me.timeline(), switch_lsn: Lsn(0) });
             return Outcome::Changed;
         }
-        if noted.is_some_and(|promotion| promotion.timeline == me.timeline()) {
+        if me.in_recovery && noted.is_none_or(|promotion| promotion.timeline == me.timeline()) {
             me.in_recovery = false;
             me.disk.wal.push(Record::Promoted(me.id, told.term));
             if early {

@@ -1,7 +1,7 @@
 //! Everything there is: the monitor's group, two nodes, the links between them, and what clients were promised.
 //!
 //! There is no clock: a moment is either just now or so long ago that every threshold is behind it.
-use crate::keeper_sim::{Fence, Mistakes, Node, Record, Sim};
+use crate::keeper_sim::{Fence, Mistakes, Node, Record, Sim, streaming};
 use fsm::group::{Group, Probe, Session};
 use fsm::message::{Assignment, Peer, Receiver, Report, Upstream, VERSION};
 use fsm::monitor::{Rule, assignment, decide_by, operate};
@@ -315,14 +315,14 @@ impl World {
                     let expired = long_ago && !laws.mistakes.lease_counts_from_the_answer;
                     let told = told.map(|told| Assignment { lease: told.lease.filter(|_| !expired), ..told });
                     // Only the life that asked hears the answer.
-                    if let Some(told) = told.filter(|_| self.in_touch(n) && self.report(n) == report) {
+                    if let Some(told) = told.filter(|_| self.nodes[n].alive && self.report(n) == report) {
                         self.nodes[n].hear(told);
                     }
                 }
             }
             Event::Act(n) => self.act(n, laws),
             Event::Contact(n) => {
-                let streaming = self.sim(n, laws).streaming();
+                let streaming = streaming(&self.nodes, n, self.linked);
                 let node = &mut self.nodes[n];
                 let rule = &node.disk.rule;
                 if node.alive && node.holds && !rule.is_empty() && rule.is_met_by(&streaming) {
@@ -336,7 +336,7 @@ impl World {
                 }
             }
             Event::Commit(n) => self.commit(n),
-            Event::Acknowledge(n, commit) => self.acknowledge(n, commit, laws),
+            Event::Acknowledge(n, commit) => self.acknowledge(n, commit),
             Event::Crash(n) => {
                 if self.nodes[n].stopping {
                     self.sim(n, laws).hand_over();
@@ -371,10 +371,8 @@ impl World {
                 }
                 self.decide(laws);
             }
-            Event::CutMonitor(n) => {
-                self.cut[n] = true;
-                self.drop_answers_to(n);
-            }
+            // What is on its way may still arrive.
+            Event::CutMonitor(n) => self.cut[n] = true,
             Event::HealMonitor(n) => self.cut[n] = false,
             Event::CutLink => self.linked = false,
             Event::HealLink => self.linked = true,
@@ -511,8 +509,8 @@ impl World {
         }
     }
 
-    fn acknowledge(&mut self, n: usize, commit: u8, laws: &Laws) {
-        let streaming = self.sim(n, laws).streaming();
+    fn acknowledge(&mut self, n: usize, commit: u8) {
+        let streaming = streaming(&self.nodes, n, self.linked);
         let holders: BTreeSet<NodeId> =
             streaming.into_iter().filter(|_| self.nodes[1 - n].has(commit)).collect();
         if self.nodes[n].disk.names.is_met_by(&holders) {
