@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Used until the monitor has granted one in this life.
 const USUAL_LENGTH_NS: u64 = 3_000_000_000;
 /// Several looks per lease, so that one lost packet does not cost it.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 struct Contact {
     /// The rule in force, while this node is a leased writer.

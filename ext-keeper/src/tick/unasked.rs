@@ -89,7 +89,9 @@ impl Keeper {
 
     /// Nobody was heard yet in this life. The operator may have decided what follows from that (law 5).
     pub(super) async fn act_alone(&mut self) -> Result<Again, Trouble> {
-        let missing = self.started.elapsed() >= MONITOR_MISSING;
+        // A life that began as a writer has waited in the one before.
+        let waited = !self.facts.in_recovery && !self.began_as_standby;
+        let missing = waited || self.started.elapsed() >= MONITOR_MISSING;
         let permitted = self.memory.unleased && gucs::start_without_monitor() && !self.facts.stopping;
         if !missing || !permitted || self.memory.role.unleased() {
             return Ok(Again::Later);
