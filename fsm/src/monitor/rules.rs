@@ -121,7 +121,8 @@ fn the_winner_is_lost(facts: &Facts) -> Option<Group> {
     let mut others = facts.ready_to_pledge();
     others.retain(|node| Some(*node) != election.winner);
     let old_writer_is_back = facts.writer().is_some_and(|old| {
-        Some(old.id) != election.winner && facts.in_contact(old) && old.in_recovery && old.priority > 0
+        let can_win = old.in_recovery && old.priority > 0 && !facts.is_impostor(old);
+        Some(old.id) != election.winner && facts.in_contact(old) && can_win
     });
     let could_win = others.iter().any(|node| facts.group.node(*node).is_some_and(|node| node.priority > 0));
     ((could_win && facts.held_by(&others)) || old_writer_is_back).then(|| election::open(facts))
