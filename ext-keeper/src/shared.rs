@@ -72,6 +72,14 @@ pub mod fence {
         board().fence.fetch_max(until_boottime_ns.min(UNLEASED - 1), SeqCst);
     }
 
+    /// Commits need a lease from now on, and it runs until then: in one step, so that no commit between meets a fence that is up.
+    pub fn exchange_for_lease(until_boottime_ns: u64) {
+        let until = until_boottime_ns.min(UNLEASED - 1);
+        if board().fence.compare_exchange(UNLEASED, until, SeqCst, SeqCst).is_err() {
+            extend_lease(until);
+        }
+    }
+
     /// Commits need a lease from now on, and there is none yet. A running lease is left alone.
     pub fn end_unleased() {
         // A failed exchange means that it was not unleased.

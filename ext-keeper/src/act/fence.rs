@@ -38,10 +38,10 @@ pub fn enter_leased(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
     keeper.memory.keep(|state| state.unleased = false)?;
     recorded(&mut keeper.memory, told)?;
     let was_unleased = matches!(fence::state(), fence::Fence::Unleased);
-    fence::end_unleased();
     match keeper.granted_until {
-        Some(until) => fence::extend_lease(until),
+        Some(until) => fence::exchange_for_lease(until),
         None if was_unleased || keeper.memory.role != State::Primary => {
+            fence::end_unleased();
             return Ok(Outcome::Soon("the monitor has not granted a lease yet".to_owned()));
         }
         // A writer whose lease is kept alive by its members, or ran out.
