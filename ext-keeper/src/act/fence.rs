@@ -41,7 +41,7 @@ pub fn enter_leased(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
     match keeper.granted_until {
         Some(until) => fence::exchange_for_lease(until),
         None if was_unleased || keeper.memory.role != State::Primary => {
-            fence::end_unleased();
+            // An unleased fence stays open until then: nobody is eligible before this node has confirmed.
             return Ok(Outcome::Soon("the monitor has not granted a lease yet".to_owned()));
         }
         // A writer whose lease is kept alive by its members, or ran out.
