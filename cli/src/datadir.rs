@@ -1,6 +1,8 @@
 //! What stands in a data directory, and how to reach the server that runs there.
 use crate::error::{Error, Result};
 use crate::sql::{Failure, Session};
+use node_files::{StateDir, durable};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use tokio_postgres::Config;
 
@@ -50,6 +52,29 @@ pub fn inspect(pgdata: &Path) -> Result<Content> {
 pub fn not_a_database(pgdata: &Path) -> Error {
     Error::state(format!("\"{}\" is not empty and is no PostgreSQL data directory", pgdata.display()))
         .hint("give --pgdata a new or empty directory; nothing was changed")
+}
+
+/// One program at a time makes or replaces a data directory: the one that holds this.
+pub fn lock(state_dir: &StateDir) -> Result<File> {
+    let path = state_dir.lock();
+    let lock = File::create(&path).map_err(Error::io("open", &path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let busy = format!("another pg_autoctl is at work on it (it holds \"{}\")", path.display());
+            Err(Error::state(busy).hint("wait until it has ended"))
+        }
+        Err(TryLockError::Error(cause)) => Err(Error::io("lock", &path)(cause)),
+    }
+}
+
+/// Puts a directory that is whole in the place of PGDATA, which is missing or empty.
+pub fn put_in_place(made: &Path, pgdata: &Path) -> Result<()> {
+    std::fs::rename(made, pgdata).map_err(|cause| {
+        Error::config(format!("could not move \"{}\" to \"{}\": {cause}", made.display(), pgdata.display()))
+            .hint("a mount point cannot be replaced: give --pgdata a directory below it")
+    })?;
+    durable::sync_parent(pgdata).map_err(Error::io("save", pgdata))
 }
 
 /// The server that runs there, if one does.

@@ -5,6 +5,7 @@
 use crate::conf;
 use crate::context::KEEPER_LIBRARY;
 use crate::credentials::Address;
+use crate::datadir;
 use crate::error::{Error, Kind, Result};
 use crate::in_place;
 use crate::install::{self, Auth, Place};
@@ -71,9 +72,9 @@ impl Enrolment<'_> {
     pub fn become_first(&self, node: NodeId, group: i32, name: &str, cluster_is_there: bool) -> Result<()> {
         let Place { pgdata, state_dir, .. } = self.place;
         self.place.make_state_dir()?;
+        let _lock = datadir::lock(state_dir)?;
         if !cluster_is_there {
-            let _progress = Progress::start(&format!("making the cluster in \"{}\"", pgdata.display()));
-            self.postgres.initdb(pgdata, self.auth.method())?;
+            self.place.make_cluster(self.postgres, self.auth)?;
         }
         self.configure(pgdata, group, name)?;
         self.keep_secrets(None)?;
@@ -93,6 +94,7 @@ impl Enrolment<'_> {
         let mut progress = Progress::start("waits for the primary to make room for a standby");
         let (assignment, upstream) = self.wait_for_upstream(node)?;
         self.place.make_state_dir()?;
+        let _lock = datadir::lock(state_dir)?;
         self.keep_secrets(assignment.replication_password)?;
         let slot = standby_name(node);
         let copy = self.copy(&upstream, &slot, &mut progress)?;
@@ -108,12 +110,7 @@ impl Enrolment<'_> {
         state.upstream = Some(upstream);
         state.write(state_dir)?;
         identity.write(&copy)?;
-        // Takes the place of an empty directory too.
-        std::fs::rename(&copy, pgdata).map_err(|cause| {
-            Error::config(format!("could not move the copy to \"{}\": {cause}", pgdata.display()))
-                .hint("a mount point cannot be replaced: give --pgdata a directory below it")
-        })?;
-        durable::sync_parent(pgdata).map_err(Error::io("save", pgdata))
+        datadir::put_in_place(&copy, pgdata)
     }
 
     /// Starts the server.

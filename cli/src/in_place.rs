@@ -23,7 +23,7 @@ use std::process::{Command, ExitCode};
 use tracing::{error, info};
 use work::{Interrupted, Work};
 
-pub use clone::fetch;
+pub use clone::{fetch, room};
 pub use space::size_of;
 
 /// How the library calls us.

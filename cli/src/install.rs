@@ -1,11 +1,15 @@
 //! What `create monitor` and `create postgres` have in common: checks of the machine, and the configuration of a new server.
 use crate::conf;
 use crate::credentials::Address;
+use crate::datadir;
 use crate::error::{Error, Result};
+use crate::in_place;
 use crate::postgres::Postgres;
+use crate::printer::Progress;
 use clap::ValueEnum;
 use node_files::{StateDir, durable};
 use std::net::{TcpListener, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// How clients prove who they are.
@@ -58,10 +62,18 @@ impl Place {
         if nix::unistd::access(nearest, nix::unistd::AccessFlags::W_OK).is_err() {
             return Err(Error::config(format!(
                 "the user {} may not write in \"{}\"",
-                crate::datadir::os_user(),
+                datadir::os_user(),
                 nearest.display()
             ))
             .hint("give --pgdata a place below a directory of this user"));
+        }
+        let device = |path: &Path| std::fs::metadata(path).map(|about| about.dev()).ok();
+        if self.pgdata.exists() && device(&self.pgdata) != device(parent) {
+            return Err(Error::config(format!(
+                "\"{}\" is a mount point, which no copy could ever replace",
+                self.pgdata.display()
+            ))
+            .hint("give --pgdata a directory below it"));
         }
         for address in self.listen.split(',').map(str::trim).filter(|address| !address.is_empty()) {
             self.check_address(if address == "*" { "0.0.0.0" } else { address })?;
@@ -100,6 +112,14 @@ impl Place {
         self.state_dir.create()?;
         let log = self.state_dir.path().join("log");
         std::fs::create_dir_all(&log).map_err(Error::io("create", &log))
+    }
+
+    /// A new cluster. Made beside its place and moved there when it is whole: what is in the place is never half a cluster.
+    pub fn make_cluster(&self, postgres: &Postgres, auth: Auth) -> Result<()> {
+        let _progress = Progress::start(&format!("making the cluster in \"{}\"", self.pgdata.display()));
+        let made = in_place::room(&self.state_dir)?;
+        postgres.initdb(&made, auth.method())?;
+        datadir::put_in_place(&made, &self.pgdata)
     }
 
     /// Writes our block into postgresql.conf of the cluster in `pgdata`, and the rule for clients into pg_hba.conf.
@@ -163,7 +183,7 @@ pub fn node_settings() -> Vec<(&'static str, String)> {
         ("wal_keep_size", "512MB"),
         ("wal_sender_timeout", "5s"),
         ("wal_receiver_timeout", "5s"),
-        ("wal_retrieve_retry_interval", "100ms"),
+        ("wal_retrieve_retry_interval", "500ms"),
     ];
     fixed.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL's own programs: where they are, and how we call them.
 use crate::error::{Error, Kind, Result};
+use crate::in_place::child;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -115,16 +116,21 @@ impl Postgres {
         command.arg("-D").arg(pgdata).arg("--data-checksums");
         // Over the Unix socket the server's own OS user is let in without a password; the worker and this program are that user.
         command.arg("--auth-local=peer").arg(format!("--auth-host={host_auth}"));
-        finished(&mut command).map(|_| ())
+        // It must not outlive us: it takes away what it made when it hears of an interruption, and takes its time.
+        run("initdb", &mut child::wrapped(&command)).map(|_| ())
     }
 
     /// Starts the server in the background and waits until it answers. `log` gets what it says before its log collector runs.
     pub fn start(&self, pgdata: &Path, log: &Path) -> Result<()> {
         let mut command = self.command("pg_ctl");
         command.args(["start", "-w", "-s", "-D"]).arg(pgdata).arg("-l").arg(log);
+        let before = std::fs::read_to_string(log).unwrap_or_default().len();
         finished(&mut command).map(|_| ()).map_err(|error| {
-            Error::new(Kind::PgCtl, format!("the server in \"{}\" did not start", pgdata.display()))
-                .hint(format!("see \"{}\" ({error})", log.display()))
+            let said = std::fs::read_to_string(log).unwrap_or_default();
+            let cause = reason(said.get(before..).unwrap_or_default()).unwrap_or(error.message);
+            let failed = format!("the server in \"{}\" did not start: {cause}", pgdata.display());
+            let logs = log.parent().unwrap_or(log);
+            Error::new(Kind::PgCtl, failed).hint(format!("see the logs in \"{}\"", logs.display()))
         })
     }
 
@@ -147,7 +153,10 @@ impl Postgres {
     /// What the control file says.
     pub fn control(&self, pgdata: &Path) -> Result<Control> {
         let mut command = self.command("pg_controldata");
-        let output = finished(command.arg("-D").arg(pgdata).env("LC_ALL", "C"))?;
+        let output = finished(command.arg("-D").arg(pgdata).env("LC_ALL", "C")).map_err(|error| {
+            Error::state(format!("\"{}\" is no complete cluster: {error}", pgdata.display()))
+                .hint("restore it from a backup, or give --pgdata another directory")
+        })?;
         parse_control(&output).ok_or_else(|| {
             Error::state(format!(
                 "pg_controldata says nothing about \"{}\" that we understand",
@@ -213,6 +222,10 @@ pub fn tool(program: impl AsRef<OsStr>) -> Command {
 /// Runs a command to its end. What it said on stdout; what it said on stderr when it failed.
 pub fn finished(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
+    run(&program, command)
+}
+
+fn run(program: &str, command: &mut Command) -> Result<String> {
     let Output { status, stdout, stderr } =
         command.output().map_err(|cause| Error::config(format!("could not run \"{program}\": {cause}")))?;
     if status.success() {
@@ -221,6 +234,12 @@ pub fn finished(command: &mut Command) -> Result<String> {
     let said = String::from_utf8_lossy(&stderr);
     let line = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
     Err(Error::new(Kind::PgCtl, format!("{program} failed ({status}): {}", line.trim())))
+}
+
+/// What the server said last before it gave up.
+fn reason(log: &str) -> Option<String> {
+    let fatal = log.lines().rev().find_map(|line| Some(line.split_once("FATAL:")?.1))?;
+    Some(fatal.trim().to_owned())
 }
 
 /// `pg_ctl (PostgreSQL) 15.20 (Debian …)` is 15; `17devel` is 17.
@@ -250,6 +269,14 @@ mod tests {
         assert_eq!(major_of("pg_ctl (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n").as_deref(), Some("15"));
         assert_eq!(major_of("pg_ctl (PostgreSQL) 19devel\n").as_deref(), Some("19"));
         assert_eq!(major_of("").as_deref(), None);
+    }
+
+    #[test]
+    fn the_reason_of_a_failed_start_is_what_was_fatal() {
+        let log =
+            "2026 UTC [1] LOG:  syntax error in file\n2026 UTC [1] FATAL:  it contains errors\nHINT:  x\n";
+        assert_eq!(reason(log).as_deref(), Some("it contains errors"));
+        assert_eq!(reason("LOG:  redirecting log output\n"), None);
     }
 
     #[test]

@@ -43,9 +43,9 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     let address = Address::of(&hostname, args.pgport);
 
     place.make_state_dir()?;
+    let lock = datadir::lock(&place.state_dir)?;
     if datadir::inspect(&place.pgdata)? != Content::Cluster {
-        info!("making the cluster in \"{}\"", place.pgdata.display());
-        postgres.initdb(&place.pgdata, args.auth.method())?;
+        place.make_cluster(&postgres, args.auth)?;
     }
     if running {
         if context.part(&postgres)? != Part::Monitor {
@@ -53,6 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
         }
     } else {
         place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, args.auth, &[])?;
+        drop(lock);
         postgres.start(&place.pgdata, &place.start_log())?;
     }
     let made = populate(&place)?;

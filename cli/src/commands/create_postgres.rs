@@ -87,6 +87,10 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             })?;
             let running = datadir::running(&place.pgdata).is_some();
             if running && known.at_rest() {
+                if known.writes() {
+                    // An earlier call may have been interrupted before this.
+                    populate(args, &place)?;
+                }
                 info!("{} was made already", known.nodename);
                 return Ok(outcome(&known, true));
             }
@@ -299,7 +303,10 @@ fn row(monitor: &Monitor, formation: &str, group: i32, node: NodeId) -> Result<O
 
 /// The database and the role that were asked for, on a node that writes.
 fn populate(args: &Args, place: &Place) -> Result<()> {
-    let refused = |failure: Failure| Error::new(Kind::Sql, format!("the new server says: {failure}"));
+    let refused = |failure: Failure| {
+        Error::new(Kind::Sql, format!("the new server says: {failure}"))
+            .hint("the node itself is made: repeat the command with another --dbname or --username")
+    };
     let session = datadir::connect(&datadir::require_running(&place.pgdata)?, "postgres").map_err(refused)?;
     if let Some(username) = &args.username {
         let exists =

@@ -1,8 +1,8 @@
 //! `internal child`: the first breath of a program that the helper starts.
 //!
 //! The helper runs with its signals blocked, and a child inherits that: pg_basebackup could not even stop its own
-//! second half. So each child begins as this, unblocks its signals, asks to be told when the helper dies, and
-//! becomes the program.
+//! second half. So each child begins as this, unblocks its signals, asks to die with the one who started it, and
+//! becomes the program. Dies at once: an initdb that may take its time empties a directory that is somebody else's by then.
 use crate::log;
 use nix::sys::signal::{SigSet, Signal};
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use tracing::error;
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let (Some(_), Some(program)) = (arguments.next(), arguments.next()) else { return ExitCode::from(12) };
     let set_up =
-        nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).and_then(|()| SigSet::empty().thread_set_mask());
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).and_then(|()| SigSet::empty().thread_set_mask());
     let cause = match set_up {
         Ok(()) => Command::new(&program).args(arguments).exec().to_string(),
         Err(errno) => errno.to_string(),

@@ -44,13 +44,7 @@ pub fn fetch(
     slot: &str,
     mut word: impl FnMut(u64),
 ) -> Result<PathBuf> {
-    let incoming = incoming(state_dir);
-    match std::fs::remove_dir_all(&incoming) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", &incoming)(cause));
-        }
-        Ok(()) | Err(_) => {}
-    }
+    let incoming = room(state_dir)?;
     let command = backup(postgres, state_dir, peer, slot);
     let program = command.get_program().to_string_lossy().into_owned();
     // It must not go on copying when we are gone: a repeated command begins anew in the same place.
@@ -74,6 +68,17 @@ pub fn fetch(
         crate::error::Kind::PgCtl,
         format!("could not copy node {} at {}:{}: {line}", peer.node, peer.host, peer.port),
     ))
+}
+
+/// The place for a new directory in the making, without what an interrupted call left there.
+pub fn room(state_dir: &StateDir) -> Result<PathBuf> {
+    let incoming = incoming(state_dir);
+    match std::fs::remove_dir_all(&incoming) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", &incoming)(cause))
+        }
+        Ok(()) | Err(_) => Ok(incoming),
+    }
 }
 
 /// A sibling of PGDATA, so that a rename puts it in place.

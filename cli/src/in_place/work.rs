@@ -1,10 +1,11 @@
 //! What rewind and clone share: the lock on the directory, stop signals, waiting with a word now and then.
 use super::child;
+use crate::datadir;
 use crate::postgres::Postgres;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use node_files::StateDir;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -60,16 +61,7 @@ pub struct Work {
 impl Work {
     /// Takes the lock and the signals.
     pub fn begin(pgdata: &Path, state_dir: &StateDir, server: &Path) -> Result<Work, Interrupted> {
-        let path = state_dir.lock();
-        let lock = File::create(&path).map_err(|cause| failed("open", &path, &cause))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let busy = format!("another pg_autoctl is at work on it (it holds \"{}\")", path.display());
-                return Err(Interrupted::Failed(busy));
-            }
-            Err(TryLockError::Error(cause)) => return Err(failed("lock", &path, &cause)),
-        }
+        let lock = datadir::lock(state_dir)?;
         let watched: SigSet = STOPS.into_iter().chain(HARMLESS).collect();
         let signals = watched
             .thread_block()

@@ -80,7 +80,7 @@ fn event_row(event: &Event) -> [String; 5] {
     };
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     [
-        event.eventtime.clone(),
+        event.eventtime.replacen('T', " ", 1),
         node,
         text(&event.reportedstate),
         text(&event.goalstate),
