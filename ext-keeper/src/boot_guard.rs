@@ -3,7 +3,7 @@
 //! Runs in the postmaster when shared memory is set up, at each boot and in each crash cycle, before the startup
 //! process looks for signal files. `postgres -C` never comes here.
 use crate::pg;
-use crate::shared::{enrolled, fence, gate};
+use crate::shared::{View, enrolled, fence, gate};
 use crate::{gucs, in_place};
 use node_files::{Error, Identity, Phase, Restart, State, StateDir, WriterToken, boots, durable};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -40,22 +40,26 @@ pub fn finish_interrupted_copy() {
     }
 }
 
-/// In `shmem_startup_hook`. Shared memory has its most forbidding values when it begins.
-pub fn run() {
+/// In `shmem_startup_hook`. Shared memory has its most forbidding values when it begins. What there is to show of it.
+pub fn run() -> View {
+    decide().map_or_else(View::default, |doubt| View::default().with_error(Some(&doubt)))
+}
+
+/// Decides; what it has found wrong, if the keeper is not to work.
+fn decide() -> Option<String> {
     if !pg::postmaster::is_postmaster() || pg::postmaster::is_binary_upgrade() {
         // Single-user mode, pg_rewind's recovery, pg_upgrade: somebody works on the directory by hand.
         stand_aside();
-        return;
+        return None;
     }
     let pgdata = pg::data_dir();
     let dir = StateDir::at(gucs::state_dir());
     let standing = standing(&pgdata, &dir);
     if matches!(standing, Standing::NotEnrolled) {
         stand_aside();
-        return;
+        return None;
     }
     let boot = count_boot(&dir);
-    enrolled::set(boot.unwrap_or(0));
     if let Err(error) = Restart::discard(&dir) {
         pg::warn(&format!("an old request of a restart stays behind: {error}"));
     }
@@ -67,16 +71,21 @@ pub fn run() {
                 (None, _) | (_, None) => false,
             };
             set_signal_file(&pgdata, permitted);
-            set_gate(&state);
+            set_gate(&state, &dir);
+            enrolled::set(boot.unwrap_or(0));
+            None
         }
         Standing::Doubtful(why) => {
-            pg::warn(&format!(
-                "{why}; so this node starts as a standby and follows nobody. Bring the file back, or make the node anew \
-                 with \"pg_autoctl create postgres\""
-            ));
+            let doubt = format!(
+                "{why}; so this server is a standby and follows nobody. Bring the file back and restart the server, or make the \
+                 node anew with \"pg_autoctl create postgres\""
+            );
+            pg::warn(&doubt);
             set_signal_file(&pgdata, false);
+            // Not a node for the keeper either: a pledge counts only from a copy that is known to be the node's (law 7).
+            Some(doubt)
         }
-        Standing::NotEnrolled => {}
+        Standing::NotEnrolled => None,
     }
 }
 
@@ -150,8 +159,11 @@ fn set_signal_file(pgdata: &Path, may_write: bool) {
 }
 
 /// After a pledge nobody may be followed before a recorded writer of that term, or of a later one, was named.
-fn set_gate(state: &State) {
-    if let Some(upstream) = state.upstream.as_ref().filter(|upstream| upstream.term >= state.pledge) {
+fn set_gate(state: &State, dir: &StateDir) {
+    // With a copy asked for and not made, the upstream is the one to copy from: the WAL here is not of its history.
+    let as_it_is = matches!(Phase::read(dir), Ok(None));
+    let upstream = state.upstream.as_ref().filter(|upstream| as_it_is && upstream.term >= state.pledge);
+    if let Some(upstream) = upstream {
         gate::open(&upstream.peer.host, upstream.peer.port);
     }
 }

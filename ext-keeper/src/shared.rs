@@ -231,7 +231,7 @@ pub mod enrolled {
     use super::board;
     use std::sync::atomic::Ordering::SeqCst;
 
-    /// This server is a node: it has a state beside PGDATA or an identity in it.
+    /// This server is a node: it has a state beside PGDATA, an identity in it, and they agree.
     pub fn is() -> bool {
         board().enrolled.load(SeqCst)
     }

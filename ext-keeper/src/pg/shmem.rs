@@ -26,10 +26,5 @@ pub static VIEW: PgLwLock<View> = unsafe { PgLwLock::new(c"pg_autoctl view") };
 pub fn request() {
     pg_shmem_init!(TARGET = Target::default());
     pg_shmem_init!(BOARD = Board::default());
-    pg_shmem_init!(
-        VIEW = {
-            boot_guard::run();
-            View::default()
-        }
-    );
+    pg_shmem_init!(VIEW = boot_guard::run());
 }
