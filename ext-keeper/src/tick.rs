@@ -320,10 +320,19 @@ impl Keeper {
 
 /// A copy that the last life asked for is whole when its marker is gone: from then on the node's WAL is its upstream's.
 fn finish_copy(memory: &mut Memory) -> Result<(), Trouble> {
-    let Some(upstream) = memory.upstream.clone() else { return Ok(()) };
-    if Phase::read(memory.dir())?.is_some() {
+    if let Some(phase) = Phase::read(memory.dir())? {
+        if phase.step == node_files::Step::Copying {
+            return Err(Trouble::new(
+                "PGDATA is not whole: a copy of it was begun and not finished; restart the server",
+            ));
+        }
+        // A crash cycle came before the shutdown that was asked for. Left standing, the marker would have a later start
+        // copy over whatever this node has written by then. In this order, or the copy would be taken for made.
+        memory.keep(|state| state.upstream = None)?;
+        Phase::clear(memory.dir())?;
         return Ok(());
     }
+    let Some(upstream) = memory.upstream.clone() else { return Ok(()) };
     memory.keep(|state| {
         state.history = upstream.term;
         state.promotion = None;
