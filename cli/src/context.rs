@@ -188,13 +188,19 @@ impl Context {
 }
 
 impl Scope {
-    /// The formations it covers.
+    /// The formations it covers, which the monitor has.
     pub fn formations(&self, monitor: &Monitor) -> Result<Vec<String>> {
-        match (&self.formation, self.group) {
-            (Some(formation), _) => Ok(vec![formation.clone()]),
+        let known = monitor.formations()?;
+        let named = match (&self.formation, self.group) {
+            (Some(formation), _) => formation,
             // A group's number says nothing without its formation.
-            (None, Some(_)) => Ok(vec!["default".to_owned()]),
-            (None, None) => monitor.formations(),
+            (None, Some(_)) => "default",
+            (None, None) => return Ok(known),
+        };
+        if known.iter().any(|formation| formation == named) {
+            return Ok(vec![named.to_owned()]);
         }
+        Err(Error::state(format!("the monitor has no formation \"{named}\""))
+            .hint(format!("it has: {}", known.join(", "))))
     }
 }

@@ -82,6 +82,9 @@ pub struct Event {
     pub rule: Option<String>,
     /// What happened.
     pub description: Option<String>,
+    /// The other columns, which `--json` shows and a table has no room for.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One line of `show uri`.

@@ -158,6 +158,7 @@ mod tests {
             goalstate: None,
             rule: Some("lone_node".into()),
             description: Some("alone".into()),
+            more: serde_json::Map::new(),
         };
         let expected = "
       Event Time     |   Node  | Current State | Assigned State | Comment
