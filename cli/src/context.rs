@@ -95,6 +95,10 @@ impl Context {
     pub fn named_monitor(&self) -> Option<&str> {
         self.monitor.as_deref()
     }
+    /// The formation that was typed.
+    pub fn named_formation(&self) -> Option<&str> {
+        self.formation.as_deref()
+    }
     /// The formation that was typed, or the one that is always there.
     pub fn formation(&self) -> &str {
         self.formation.as_deref().unwrap_or("default")
@@ -107,7 +111,18 @@ impl Context {
     /// What the data directory is to us.
     pub fn part(&self, postgres: &Postgres) -> Result<Part> {
         let pgdata = self.cluster()?;
-        let libraries = postgres.setting(pgdata, "shared_preload_libraries").unwrap_or_default();
+        // Every server knows this one: without an answer the files are wrong.
+        let libraries = postgres.setting(pgdata, "shared_preload_libraries").ok_or_else(|| {
+            Error::config(format!(
+                "the configuration of the server in \"{}\" cannot be read",
+                pgdata.display()
+            ))
+            .hint(format!(
+                "this says why: {} -D {} -C port",
+                postgres.bindir().join("postgres").display(),
+                pgdata.display()
+            ))
+        })?;
         let loads = |library| libraries.split(',').any(|name| name.trim().trim_matches('"') == library);
         match (loads(MONITOR_LIBRARY), loads(KEEPER_LIBRARY)) {
             (true, _) => Ok(Part::Monitor),

@@ -37,7 +37,9 @@ pub fn inspect(pgdata: &Path) -> Result<Content> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Content::Missing),
         Err(error) => {
             let unreadable = format!("cannot read the directory \"{}\": {error}", pgdata.display());
-            return Err(Error::config(unreadable).hint("give --pgdata a directory that this user may read and write"));
+            return Err(
+                Error::config(unreadable).hint("give --pgdata a directory that this user may read and write")
+            );
         }
     };
     if pgdata.join("PG_VERSION").exists() {

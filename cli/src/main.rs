@@ -77,8 +77,8 @@ fn refuse_root(context: &Context) -> Result<()> {
         Some(_) | None => "postgres".to_owned(),
     };
     let words: Vec<String> = std::env::args().skip(1).take_while(|word| !word.starts_with('-')).collect();
-    Err(Error::arguments(format!(
-        "not as root: run it as the user of the server: runuser -u {user} -- pg_autoctl {} … (or sudo -u {user} …)",
-        words.join(" ")
+    let command = [&["pg_autoctl".to_owned()], &words[..]].concat().join(" ");
+    Err(Error::arguments("PostgreSQL does not run as root, and neither does what manages it").hint(format!(
+        "run it as the user of the server: runuser -u {user} -- {command} … (or sudo -u {user} …)"
     )))
 }

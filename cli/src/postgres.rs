@@ -4,6 +4,7 @@ use crate::in_place::child;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::SystemTime;
 
 /// The programs of one PostgreSQL version.
 #[derive(Clone, Debug)]
@@ -124,12 +125,11 @@ impl Postgres {
     pub fn start(&self, pgdata: &Path, log: &Path) -> Result<()> {
         let mut command = self.command("pg_ctl");
         command.args(["start", "-w", "-s", "-D"]).arg(pgdata).arg("-l").arg(log);
-        let before = std::fs::read_to_string(log).unwrap_or_default().len();
+        let logs = log.parent().unwrap_or(log);
+        let before = logs_in(logs);
         finished(&mut command).map(|_| ()).map_err(|error| {
-            let said = std::fs::read_to_string(log).unwrap_or_default();
-            let cause = reason(said.get(before..).unwrap_or_default()).unwrap_or(error.message);
+            let cause = reason(&written_since(&before, logs)).unwrap_or(error.message);
             let failed = format!("the server in \"{}\" did not start: {cause}", pgdata.display());
-            let logs = log.parent().unwrap_or(log);
             Error::new(Kind::PgCtl, failed).hint(format!("see the logs in \"{}\"", logs.display()))
         })
     }
@@ -238,8 +238,33 @@ fn run(program: &str, command: &mut Command) -> Result<String> {
 
 /// What the server said last before it gave up.
 fn reason(log: &str) -> Option<String> {
-    let fatal = log.lines().rev().find_map(|line| Some(line.split_once("FATAL:")?.1))?;
-    Some(fatal.trim().to_owned())
+    let cause =
+        |line| ["FATAL:", "PANIC:", "postgres: "].iter().find_map(|mark| str::split_once(line, *mark));
+    Some(log.lines().rev().find_map(cause)?.1.trim().to_owned())
+}
+
+/// The logs of a server, by the time of their last change, with their lengths. More than one, for a server begins with
+/// its stderr and goes on with its log collector.
+fn logs_in(directory: &Path) -> Vec<(SystemTime, PathBuf, u64)> {
+    let log = |entry: std::fs::DirEntry| {
+        let about = entry.metadata().ok()?;
+        Some((about.modified().ok()?, entry.path(), about.len()))
+    };
+    let mut logs: Vec<_> =
+        std::fs::read_dir(directory).into_iter().flatten().flatten().filter_map(log).collect();
+    logs.sort();
+    logs
+}
+
+/// What was written into a directory's logs since then.
+fn written_since(before: &[(SystemTime, PathBuf, u64)], directory: &Path) -> String {
+    let text = |(_, path, _): (SystemTime, PathBuf, u64)| {
+        let known = before.iter().find(|(_, other, _)| *other == path).map_or(0, |(_, _, length)| *length);
+        let text = std::fs::read(&path).unwrap_or_default();
+        let new = text.get(usize::try_from(known).ok()?..)?;
+        Some(String::from_utf8_lossy(new).into_owned())
+    };
+    logs_in(directory).into_iter().filter_map(text).collect()
 }
 
 /// `pg_ctl (PostgreSQL) 15.20 (Debian …)` is 15; `17devel` is 17.

@@ -81,6 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
 
     let node = match found {
         Found::Node(state) => {
+            check_same(&state, context)?;
             let known = row(&monitor, &state.formation, state.group, state.node)?.ok_or_else(|| {
                 Error::state(format!("the monitor at {} does not know node {}", address.place(), state.node))
                     .hint("it was dropped, or belongs to another monitor: give --pgdata another directory")
@@ -147,6 +148,19 @@ fn look(context: &Context, postgres: &Postgres) -> Result<Found> {
             Ok(Found::Cluster(postgres.control(pgdata)?.system_identifier))
         }
     }
+}
+
+/// A repeated command may leave out where the node belongs, and cannot change it.
+fn check_same(state: &node_files::State, context: &Context) -> Result<()> {
+    let other_group = context.group().is_some_and(|group| group != state.group);
+    if !other_group && context.named_formation().is_none_or(|formation| formation == state.formation) {
+        return Ok(());
+    }
+    Err(Error::state(format!(
+        "the data directory holds node {} of group {} of formation {} already",
+        state.node, state.group, state.formation
+    ))
+    .hint("give --pgdata another directory, or drop that node first: pg_autoctl drop node"))
 }
 
 /// Where the monitor is, and its password: as typed; else as the node has them, when it is one already.
