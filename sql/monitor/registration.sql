@@ -27,6 +27,10 @@ BEGIN
                                   coalesce(desired_node_id, -1), coalesce(desired_group_id, -1),
                                   coalesce(initial_group_role, 'init')::text, coalesce(candidate_priority, 100),
                                   coalesce(replication_quorum, true), coalesce(node_cluster, 'default'));
+    -- The first node of a formation says which database its clients want; 'postgres' is what nobody asked for.
+    UPDATE pgautofailover.formation f SET dbname = register_node.dbname
+     WHERE f.formationid = formation_id AND register_node.dbname <> 'postgres' AND f.dbname <> register_node.dbname
+       AND NOT EXISTS (SELECT FROM pgautofailover.node_state n WHERE n.formationid = formation_id AND n.nodeid <> id);
     SELECT n.nodeid, n.groupid, n.goalstate, n.candidatepriority, n.replicationquorum, n.nodename
       INTO assigned_node_id, assigned_group_id, assigned_group_state, assigned_candidate_priority,
            assigned_replication_quorum, assigned_node_name
