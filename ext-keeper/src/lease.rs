@@ -1,7 +1,7 @@
 //! Keeping the lease of a leased writer alive: by the monitor's grants, and while the monitor is away by contact with
 //! the members (law 3).
+use crate::pg;
 use crate::shared::{clock, fence};
-use crate::{pg, pg_worker};
 use fsm::rule::Rule;
 use fsm::units::{Lsn, Millis, NodeId};
 use std::cell::RefCell;
@@ -82,7 +82,7 @@ impl Lease {
         }
         if contact.asked.is_none() {
             // The record is inserted after `now`: whoever flushes it has heard from this node since.
-            contact.asked = Some((now, pg_worker::write_idle_record()));
+            contact.asked = Some((now, pg::worker::write_idle_record()));
         }
     }
 }

@@ -23,7 +23,6 @@ mod memory;
 mod monitor_link;
 mod observe;
 mod pg;
-mod pg_worker;
 mod receiver_gate;
 mod report;
 mod session;
@@ -55,7 +54,9 @@ pub extern "C-unwind" fn _PG_init() {
         }
         boot_guard::finish_interrupted_copy();
         if let Err(error) = shared::wake::make() {
-            pg::warn(&format!("could not make the keeper's bell: {error}; it hears of changes at its next beat"));
+            pg::warn(&format!(
+                "could not make the keeper's bell: {error}; it hears of changes at its next beat"
+            ));
         }
         register_worker();
     }

@@ -9,6 +9,7 @@ pub mod process;
 pub mod receiver;
 pub mod shmem;
 pub mod wal;
+pub mod worker;
 
 pub use process::*;
 pub use wal::*;

@@ -4,7 +4,7 @@ use crate::lease::Lease;
 use crate::memory::Memory;
 use crate::shared::enrolled;
 use crate::tick::{Again, Keeper};
-use crate::{gucs, pg, pg_worker};
+use crate::{gucs, pg};
 use node_files::StateDir;
 use pgrx::prelude::*;
 use std::fs::File;
@@ -23,10 +23,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 #[expect(unsafe_code, reason = "PostgreSQL finds a worker's function by its name")]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pg_autoctl_keeper_main(_argument: pg_sys::Datum) {
-    if let Err(error) = pg_worker::install_signals().and_then(|()| live()) {
+    if let Err(error) = pg::worker::install_signals().and_then(|()| live()) {
         pg::warn(&format!("the keeper could not start: {error}; it is started again in a moment"));
     }
-    pg_worker::leave();
+    pg::worker::leave();
 }
 
 fn live() -> io::Result<()> {
@@ -45,8 +45,8 @@ fn live() -> io::Result<()> {
 /// Ends when the worker was told to go or the postmaster is dead. Both race everything else, so that nothing a
 /// keeper waits for delays a shutdown.
 async fn run() -> io::Result<()> {
-    let wake = pg_worker::wake_fd()?;
-    let postmaster = pg_worker::postmaster_fd()?;
+    let wake = pg::worker::wake_fd()?;
+    let postmaster = pg::worker::postmaster_fd()?;
     let stir = Notify::new();
     let mut keeper = None;
     let lease = Rc::new(Lease::new());
@@ -76,7 +76,7 @@ async fn signals(wake: &AsyncFd<File>, stir: &Notify) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             Ok(_) | Err(_) => ready.clear_ready(),
         }
-        if pg_worker::terminated() {
+        if pg::worker::terminated() {
             return Ok(());
         }
         stir.notify_one();
@@ -124,7 +124,7 @@ async fn keep(slot: &mut Option<Keeper>, lease: &Rc<Lease>, checkpointer: &Rc<Ch
             () = stir.notified() => {}
             () = keeper.called() => {}
         }
-        if pg_worker::reload_asked() {
+        if pg::worker::reload_asked() {
             pg::reload_config();
             keeper.reloaded();
         }

@@ -1,9 +1,9 @@
 //! Following an upstream, and no longer following one.
 use super::settings::Key;
 use super::{Outcome, Trouble, io_trouble};
+use crate::pg;
 use crate::shared::{gate, receiver};
 use crate::tick::Keeper;
-use crate::{pg, pg_worker};
 use fsm::message::Upstream;
 use fsm::rule::{Rule, standby_name};
 use node_files::secrets::REPLICATION_ROLE;
@@ -46,7 +46,7 @@ async fn end_receiver(keeper: &mut Keeper) -> Result<(), Trouble> {
         .ask(async |client| client.query_opt("SELECT pid FROM pg_stat_wal_receiver", &[]).await)
         .await?;
     if let Some(row) = row {
-        pg_worker::end_receiver(row.get(0));
+        pg::worker::end_receiver(row.get(0));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 use super::settings::Key;
 use super::{Outcome, Trouble};
 use crate::tick::Keeper;
-use crate::{lease, pg, pg_worker};
+use crate::{lease, pg};
 use fsm::message::Assignment;
 use fsm::rule::Rule;
 use fsm::state::State;
@@ -32,7 +32,7 @@ pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Tr
     if new && told.goal != State::PreparePromotion && !rule.is_empty() && !keeper.facts.in_recovery {
         let up_to = match keeper.covering.take() {
             Some(covering) if covering.rule == *rule => covering.up_to,
-            Some(_) | None => pg_worker::write_idle_record(),
+            Some(_) | None => pg::worker::write_idle_record(),
         };
         let holders = lease::flushed_by(up_to);
         if !rule.is_met_by(&holders) {

@@ -1,6 +1,4 @@
 //! What the worker needs of the process it lives in: signal handlers, the postmaster's pipe, one WAL record.
-#![allow(unsafe_code)]
-use crate::pg;
 use crate::shared::wake;
 use fsm::units::Lsn;
 use pgrx::pg_sys;
@@ -32,7 +30,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
 
 /// Installs the handlers of SIGTERM and SIGHUP, then lets signals in.
 pub fn install_signals() -> io::Result<()> {
-    let bell = if wake::fd() < 0 { pg::event_fd()? } else { wake::fd() };
+    let bell = if wake::fd() < 0 { super::event_fd()? } else { wake::fd() };
     WAKE.store(bell, Ordering::SeqCst);
     // SAFETY: the handler has the signature that sigaction asks for, and its descriptor stands already.
     unsafe {
