@@ -30,7 +30,7 @@ pub fn open(facts: &Facts) -> Group {
             || (asynchronous && stood_by)
             || node.goal == State::PreparePromotion
         {
-            node.goal = State::ReportLsn;
+            (node.goal, node.goal_since) = (State::ReportLsn, facts.now);
         }
     }
     group
@@ -43,7 +43,7 @@ pub fn is_held(facts: &Facts, term: Term) -> bool {
     let ids: BTreeSet<NodeId> = pledged.iter().map(|node| node.id).collect();
     let writer = facts.group.reign().map(|reign| reign.writer);
     if writer.is_some_and(|writer| ids.contains(&writer)) {
-        return true;
+        return !awaits_others(facts, term);
     }
     if facts.group.unleased || pledged.is_empty() || !facts.held_by(&ids) {
         return false;
@@ -52,6 +52,16 @@ pub fn is_held(facts: &Facts, term: Term) -> bool {
     let fenced =
         facts.writer().is_some_and(|writer| writer.fenced && writer.in_recovery && writer.term >= term);
     someone_must_have_it || fenced || facts.now > facts.group.granted_until
+}
+
+/// A candidate that reports was asked for its pledge just now. The old writer is often the first to pledge: a
+/// switchover that it wins again is none.
+fn awaits_others(facts: &Facts, term: Term) -> bool {
+    facts.group.nodes.iter().any(|node| {
+        let asked = node.goal == State::ReportLsn && node.pledge < term && node.priority > 0;
+        let can = facts.in_contact(node) && node.in_recovery && !facts.is_impostor(node);
+        asked && can && facts.now.since(node.goal_since) <= facts.policy.drain
+    })
 }
 
 /// The node with the most WAL of the latest history; priority, then not having reigned before, decide between equals.
