@@ -61,6 +61,7 @@ use Action::*;
 use State::*;
 
 const WRITING: &[State] = &[Single, WaitPrimary, Primary];
+const UNLEASED: &[State] = &[Single, WaitPrimary];
 const NOT_WRITING: &[State] = &[
     Init,
     Draining,
@@ -101,8 +102,10 @@ pub const TABLE: &[Transition] = &[
                  why: "the monitor has recorded that nobody else is eligible" },
     Transition { from: NOT_WRITING, to: WaitPrimary, actions: &[BecomeWriter, ApplyRule, EnterUnleased, EnsureAccounts, EnsureSlots, Checkpoint],
                  why: "recorded as the writer, with no synchronous standby" },
-    Transition { from: WRITING,     to: Primary,     actions: &[EnsureSlots, ApplyRule, EnterLeased, Checkpoint],
+    Transition { from: UNLEASED,    to: Primary,     actions: &[EnsureSlots, ApplyRule, EnterLeased, Checkpoint],
                  why: "commits wait for the members of the rule" },
+    Transition { from: &[Primary],  to: Primary,     actions: &[EnterLeased, EnsureSlots, ApplyRule, Checkpoint],
+                 why: "the lease goes on while a new rule's members catch up" },
     Transition { from: NOT_WRITING, to: Primary,     actions: &[BecomeWriter, EnsureSlots, ApplyRule, EnterLeased, Checkpoint],
                  why: "recorded as the writer; its rule was in force before it promoted" },
     Transition { from: ANY,         to: Draining,    actions: &[RaiseFence, SayGoodbye, RestartAsStandby],
