@@ -69,7 +69,7 @@ fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {
     let group = facts.group;
     let fork = if facts.is_impostor(node) { None } else { group.fork(node.history) };
     if let (State::FastForward, Some(election)) = (node.goal, &group.election) {
-        let best = super::election::most_advanced(&facts.pledged(election.term))?;
+        let best = super::election::most_advanced(facts, &facts.pledged(election.term))?;
         return Some(UpstreamDraft {
             node: best.id,
             term: best.history,

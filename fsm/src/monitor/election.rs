@@ -1,6 +1,6 @@
 //! Opening a term, choosing its winner, and the rule of the winner's reign.
 use super::Facts;
-use crate::group::{Election, Group, Node, Reign};
+use crate::group::{Election, Group, NextRule, Node, Reign};
 use crate::rule::Rule;
 use crate::state::State;
 use crate::units::{Lsn, NodeId, Term};
@@ -65,20 +65,20 @@ fn awaits_others(facts: &Facts, term: Term) -> bool {
 }
 
 /// The node with the most WAL of the latest history; priority, then not having reigned before, decide between equals.
-pub fn most_advanced<'a>(pledged: &[&'a Node]) -> Option<&'a Node> {
-    pledged.iter().copied().max_by_key(|node| (Facts::progress(node), node.priority, Reverse(node.id)))
+pub fn most_advanced<'a>(facts: &Facts, pledged: &[&'a Node]) -> Option<&'a Node> {
+    pledged.iter().copied().max_by_key(|node| (facts.progress(node), node.priority, Reverse(node.id)))
 }
 
 /// Names the winner and the rule of its reign. `None` when nobody may be promoted.
 pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
     let pledged = facts.pledged(term);
-    let best = most_advanced(&pledged)?;
+    let best = most_advanced(facts, &pledged)?;
     let old_writer = facts.group.reign().map(|reign| reign.writer);
     let winner =
         pledged.iter().copied().filter(|node| node.priority > 0 && facts.in_contact(node)).max_by_key(
-            |node| (Facts::progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id)),
+            |node| (facts.progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id)),
         )?;
-    let behind = Facts::progress(winner) < Facts::progress(best);
+    let behind = facts.progress(winner) < facts.progress(best);
     if behind && !facts.in_contact(best) {
         return None;
     }
@@ -94,16 +94,14 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
     Some(group)
 }
 
-/// The members that the winner's commits will wait for: those that pledged with it and whose WAL it has. With
-/// number_sync_standbys >= 1 a writer never degrades by itself, so absent ones count as well rather than too few.
+/// The members that the winner's commits will wait for: those that pledged with it and have all that it has, for the
+/// others do not hold what was acknowledged before. With number_sync_standbys >= 1 a writer never degrades by itself, so
+/// the others count as well rather than too few; see [`record`] for what they are worth.
 fn members_under(facts: &Facts, winner: &Node, pledged: &[&Node]) -> BTreeSet<NodeId> {
-    let reach = most_advanced(pledged).map(Facts::progress).unwrap_or_default().max(Facts::progress(winner));
-    let old_writer = facts.group.reign().map(|reign| reign.writer);
+    let reach = most_advanced(facts, pledged).map_or(facts.progress(winner), |best| facts.progress(best));
     let fits = |node: &Node| node.id != winner.id && node.quorum && node.goal != State::Dropped;
-    let present = pledged.iter().filter(|node| {
-        let diverged = Some(node.id) == old_writer && Facts::progress(node) > Facts::progress(winner);
-        fits(node) && facts.in_contact(node) && !diverged && Facts::progress(node) <= reach
-    });
+    let present =
+        pledged.iter().filter(|node| fits(node) && facts.in_contact(node) && facts.progress(node) == reach);
     let mut members: BTreeSet<NodeId> = present.map(|node| node.id).collect();
     if members.len() < facts.group.number_sync_standbys as usize {
         members.extend(facts.group.nodes.iter().filter(|node| fits(node)).map(|node| node.id));
@@ -129,10 +127,22 @@ pub fn record(facts: &Facts) -> Option<Group> {
         timeline: promotion.timeline,
         switch_lsn: promotion.switch_lsn,
     });
-    group.rule = election.rule.clone();
-    group.next_rule = None;
     group.election = None;
-    group.unleased = group.rule.is_empty();
+    group.unleased = election.rule.is_empty();
+    let holds_everything = |id: &NodeId| {
+        facts.group.node(*id).is_some_and(|node| {
+            node.pledge >= election.term
+                && node.history == winner.history
+                && node.lsn.is_some_and(|end| end >= promotion.switch_lsn)
+        })
+    };
+    if election.rule.members.iter().all(holds_everything) {
+        (group.rule, group.next_rule) = (election.rule.clone(), None);
+    } else {
+        // Until its members are known to have what it brought along, it alone has that; the rule gets a new number then.
+        group.rule = Rule { wait_for: 1, members: BTreeSet::from([winner.id]), ..election.rule };
+        group.next_rule = Some(NextRule { rule: election.rule.clone(), offered: false });
+    }
     let goal = if group.unleased { State::WaitPrimary } else { State::Primary };
     group.node_mut(winner.id)?.goal = goal;
     Some(group)

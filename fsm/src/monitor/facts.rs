@@ -1,5 +1,5 @@
 //! The yes/no facts that rules may look at, in an operator's words. No single signal convicts; unknown is not dead (law 9).
-use crate::group::{Group, Node, Probe, Session};
+use crate::group::{Group, Node, Probe, Reign, Session};
 use crate::message::Receiver;
 use crate::policy::Policy;
 use crate::units::{Lsn, Millis, Moment, NodeId, Term};
@@ -160,8 +160,11 @@ impl<'a> Facts<'a> {
         self.group.nodes.iter().filter(pledged).collect()
     }
 
-    /// Where a node's WAL stands among others': the recorded history it follows, then how far (law 9).
-    pub fn progress(node: &Node) -> (Term, Lsn) {
-        (node.history, node.lsn.unwrap_or_default())
+    /// Where a node's WAL stands among others': the last recorded reign whose WAL it has, then how far (law 9). A node that
+    /// follows a new reign but has not reached its beginning has WAL of the reign before, and may have less than others of that one.
+    pub fn progress(&self, node: &Node) -> (Term, Lsn) {
+        let end = node.lsn.unwrap_or_default();
+        let entered = |reign: &&Reign| reign.term <= node.history && reign.switch_lsn < end;
+        (self.group.reigns.iter().rev().find(entered).map_or(Term(0), |reign| reign.term), end)
     }
 }

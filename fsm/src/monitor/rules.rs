@@ -63,6 +63,8 @@ pub const RULES: &[Rule] = &[
     // The rule that commits wait by.
     Rule { name: "the rule is in force", apply: the_rule_is_in_force,
            why: "the writer has confirmed it" },
+    Rule { name: "have the members covered", apply: have_the_members_covered,
+           why: "the new writer's rule names members that were not known to have all its WAL: it is to confirm that they do" },
     Rule { name: "caught up", apply: caught_up,
            why: "the rule that covers it is in force" },
     Rule { name: "no longer covered", apply: no_longer_covered,
@@ -131,10 +133,10 @@ fn the_winner_is_lost(facts: &Facts) -> Option<Group> {
 fn the_winner_has_caught_up(facts: &Facts) -> Option<Group> {
     let election = facts.group.election.as_ref()?;
     let winner = facts.group.node(election.winner?)?;
-    let best = election::most_advanced(&facts.pledged(election.term))?;
+    let best = election::most_advanced(facts, &facts.pledged(election.term))?;
     let there = winner.goal == State::FastForward
         && winner.settled()
-        && Facts::progress(winner) >= Facts::progress(best);
+        && facts.progress(winner) >= facts.progress(best);
     there.then(|| assign(facts.group, winner.id, State::PreparePromotion)).flatten()
 }
 
@@ -284,11 +286,21 @@ fn alone_again(facts: &Facts) -> Option<Group> {
 fn the_rule_is_in_force(facts: &Facts) -> Option<Group> {
     let next = facts.group.next_rule.as_ref().filter(|next| !next.offered)?;
     let writer = settled_writer(facts).filter(|writer| writer.rule == next.rule.number)?;
+    if next.rule.number == facts.group.rule.number {
+        return None;
+    }
     let mut after = facts.group.clone();
     after.rule = next.rule.clone();
     after.next_rule = None;
     after.unleased = writer.reported.unleased();
     Some(after)
+}
+
+/// The number that was in force before the promotion says nothing of what the members have: the winner tells it of a new one.
+fn have_the_members_covered(facts: &Facts) -> Option<Group> {
+    let next = facts.group.next_rule.as_ref().filter(|next| next.rule.number == facts.group.rule.number)?;
+    settled_writer(facts)?;
+    Some(propose(facts.group, next.rule.members.clone(), false))
 }
 
 fn write_alone(facts: &Facts) -> Option<Group> {
