@@ -14,6 +14,8 @@ const EXPECTED: &[&str] = &[
     "could not start WAL streaming",
     "could not send end-of-streaming message to primary",
     "connection to client lost",
+    // What a backend says that a shutdown meets in the middle of a log-in, however young it is.
+    "canceling authentication due to timeout",
     "password authentication failed",
     "no pg_hba.conf entry",
     // The first probe of a new node, and the monitor's own worker, may come before what they look for is made.
