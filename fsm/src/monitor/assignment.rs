@@ -59,7 +59,15 @@ pub fn assignment(group: &Group, node: NodeId, policy: &Policy, now: Moment) -> 
 fn rule_for(group: &Group, node: &Node, is_writer: bool) -> Rule {
     match (&group.election, &group.next_rule) {
         (Some(election), _) if election.winner == Some(node.id) => election.rule.clone(),
-        (None, Some(next)) if is_writer && !next.offered => next.rule.clone(),
+        (None, Some(next)) if is_writer && !next.offered => {
+            if node.reported.writes() {
+                return next.rule.clone();
+            }
+            // A writer that comes back writes by the rule before, for the members follow nobody who does not write.
+            let alone_has_everything = group.rule.members.contains(&node.id);
+            let members = if alone_has_everything { &next.rule } else { &group.rule };
+            Rule { number: group.rule.number, ..members.clone() }
+        }
         (None, _) if is_writer => group.rule.clone(),
         (Some(_) | None, _) => Rule::default(),
     }
@@ -69,7 +77,7 @@ fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {
     let group = facts.group;
     let fork = if facts.is_impostor(node) { None } else { group.fork(node.history) };
     if let (State::FastForward, Some(election)) = (node.goal, &group.election) {
-        let best = super::election::most_advanced(facts, &facts.pledged(election.term))?;
+        let best = super::election::most_advanced(facts, election.term).filter(|best| best.id != node.id)?;
         return Some(UpstreamDraft {
             node: best.id,
             term: best.history,

@@ -64,15 +64,26 @@ fn awaits_others(facts: &Facts, term: Term) -> bool {
     })
 }
 
-/// The node with the most WAL of the latest history; priority, then not having reigned before, decide between equals.
-pub fn most_advanced<'a>(facts: &Facts, pledged: &[&'a Node]) -> Option<&'a Node> {
-    pledged.iter().copied().max_by_key(|node| (facts.progress(node), node.priority, Reverse(node.id)))
+/// The pledged nodes to choose from: those in contact, when they hold the binding rules by themselves; else all, for what is
+/// missing may be on one that is away. From an unleased reign only its writer counts, wherever it is.
+fn to_choose_from<'a>(facts: &Facts<'a>, term: Term) -> Vec<&'a Node> {
+    let pledged = facts.pledged(term);
+    let present: Vec<&Node> = pledged.iter().copied().filter(|node| facts.in_contact(node)).collect();
+    let ids: BTreeSet<NodeId> = present.iter().map(|node| node.id).collect();
+    let enough = !present.is_empty() && !facts.group.unleased && facts.held_by(&ids);
+    if enough { present } else { pledged }
+}
+
+/// The node with the most WAL of the latest history among those to choose from; priority decides between equals.
+pub fn most_advanced<'a>(facts: &Facts<'a>, term: Term) -> Option<&'a Node> {
+    let nodes = to_choose_from(facts, term);
+    nodes.into_iter().max_by_key(|node| (facts.progress(node), node.priority, Reverse(node.id)))
 }
 
 /// Names the winner and the rule of its reign. `None` when nobody may be promoted.
 pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
-    let pledged = facts.pledged(term);
-    let best = most_advanced(facts, &pledged)?;
+    let pledged = to_choose_from(facts, term);
+    let best = most_advanced(facts, term)?;
     let old_writer = facts.group.reign().map(|reign| reign.writer);
     let winner =
         pledged.iter().copied().filter(|node| node.priority > 0 && facts.in_contact(node)).max_by_key(
@@ -86,7 +97,7 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
     group.last_rule_number = group.last_rule_number.next();
     let rule = Rule::over(
         group.last_rule_number,
-        members_under(facts, winner, &pledged),
+        members_under(facts, winner, best, &pledged),
         group.number_sync_standbys,
     );
     group.election = Some(Election { term, winner: Some(winner.id), rule });
@@ -97,8 +108,8 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
 /// The members that the winner's commits will wait for: those that pledged with it and have all that it has, for the
 /// others do not hold what was acknowledged before. With number_sync_standbys >= 1 a writer never degrades by itself, so
 /// the others count as well rather than too few; see [`record`] for what they are worth.
-fn members_under(facts: &Facts, winner: &Node, pledged: &[&Node]) -> BTreeSet<NodeId> {
-    let reach = most_advanced(facts, pledged).map_or(facts.progress(winner), |best| facts.progress(best));
+fn members_under(facts: &Facts, winner: &Node, best: &Node, pledged: &[&Node]) -> BTreeSet<NodeId> {
+    let reach = facts.progress(best);
     let fits = |node: &Node| node.id != winner.id && node.quorum && node.goal != State::Dropped;
     let present =
         pledged.iter().filter(|node| fits(node) && facts.in_contact(node) && facts.progress(node) == reach);
@@ -129,11 +140,12 @@ pub fn record(facts: &Facts) -> Option<Group> {
     });
     group.election = None;
     group.unleased = election.rule.is_empty();
+    // Exactly: one with more has WAL that this reign does not have, and must not carry the next one.
     let holds_everything = |id: &NodeId| {
         facts.group.node(*id).is_some_and(|node| {
             node.pledge >= election.term
                 && node.history == winner.history
-                && node.lsn.is_some_and(|end| end >= promotion.switch_lsn)
+                && node.lsn == Some(promotion.switch_lsn)
         })
     };
     if election.rule.members.iter().all(holds_everything) {

@@ -164,7 +164,9 @@ impl<'a> Facts<'a> {
     /// follows a new reign but has not reached its beginning has WAL of the reign before, and may have less than others of that one.
     pub fn progress(&self, node: &Node) -> (Term, Lsn) {
         let end = node.lsn.unwrap_or_default();
-        let entered = |reign: &&Reign| reign.term <= node.history && reign.switch_lsn < end;
+        let reigned = node.promotion.filter(|_| !self.is_impostor(node)).map_or(Term(0), |made| made.term);
+        let history = node.history.max(reigned);
+        let entered = |reign: &&Reign| reign.term <= history && reign.switch_lsn < end;
         (self.group.reigns.iter().rev().find(entered).map_or(Term(0), |reign| reign.term), end)
     }
 }

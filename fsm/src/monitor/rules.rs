@@ -1,6 +1,6 @@
 //! The monitor's table: the first rule that has something to change is the one that counts.
 use super::{Facts, election};
-use crate::group::{Group, NextRule, Node};
+use crate::group::{Group, NextRule, Node, Probe, Session};
 use crate::message::Receiver;
 use crate::rule::Rule as CommitRule;
 use crate::state::State;
@@ -27,7 +27,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "the winner is lost", apply: the_winner_is_lost,
            why: "the elected node went away before it was recorded, and others can be elected in a new term" },
     Rule { name: "the winner has caught up", apply: the_winner_has_caught_up,
-           why: "the elected node has fetched what it lacked" },
+           why: "the elected node has fetched what it lacked, or the others are enough without the one that had it" },
     Rule { name: "enough pledges", apply: enough_pledges,
            why: "whoever pledged holds every acknowledged commit: the one with the most WAL promotes" },
     Rule { name: "ask for a pledge", apply: ask_for_a_pledge,
@@ -40,7 +40,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "goodbye", apply: goodbye,
            why: "the primary says that it is shutting down, and a standby can take over" },
     Rule { name: "the primary is gone", apply: the_primary_is_gone,
-           why: "its session ended, its port refuses, and enough members have lost it" },
+           why: "its session ended, its port refuses, and enough members have lost it; not while it restarts in place to write again" },
     Rule { name: "crash recovery takes too long", apply: crash_recovery_takes_too_long,
            why: "the server answers that it is starting up for longer than crash_recovery_grace" },
     Rule { name: "silence outlasted every lease", apply: silence_outlasted_every_lease,
@@ -133,9 +133,9 @@ fn the_winner_is_lost(facts: &Facts) -> Option<Group> {
 fn the_winner_has_caught_up(facts: &Facts) -> Option<Group> {
     let election = facts.group.election.as_ref()?;
     let winner = facts.group.node(election.winner?)?;
-    let best = election::most_advanced(facts, &facts.pledged(election.term))?;
+    let best = election::most_advanced(facts, election.term)?;
     let there = winner.goal == State::FastForward
-        && winner.settled()
+        && (winner.settled() || best.id == winner.id)
         && facts.progress(winner) >= facts.progress(best);
     there.then(|| assign(facts.group, winner.id, State::PreparePromotion)).flatten()
 }
@@ -199,12 +199,15 @@ fn suspect<'a>(facts: &Facts<'a>) -> Option<&'a Node> {
 
 fn the_primary_is_gone(facts: &Facts) -> Option<Group> {
     let writer = suspect(facts)?;
-    (facts.is_gone(writer) && facts.members_lost_the_writer()).then(|| election::open(facts))
+    // The recorded writer that came back as a standby restarts in place to write again: its port refuses for a moment.
+    let restarts = writer.reported == State::Demoted && facts.silent_for(writer) <= facts.policy.lease;
+    let gone = facts.is_gone(writer) && !restarts;
+    (gone && facts.members_lost_the_writer()).then(|| election::open(facts))
 }
 
 fn crash_recovery_takes_too_long(facts: &Facts) -> Option<Group> {
     let writer = suspect(facts)?;
-    let recovering = writer.probe == crate::group::Probe::Starting
+    let recovering = writer.probe == Probe::Starting
         && !facts.in_contact(writer)
         && facts.now.since(writer.probe_since) > facts.policy.crash_recovery_grace;
     (recovering && facts.members_lost_the_writer()).then(|| election::open(facts))
@@ -219,8 +222,8 @@ fn silence_outlasted_every_lease(facts: &Facts) -> Option<Group> {
 fn the_keeper_has_stalled(facts: &Facts) -> Option<Group> {
     let writer = suspect(facts)?;
     let stalled = facts.silent_for(writer) > facts.policy.stall && facts.now > facts.group.granted_until;
-    // A session that ended while members still receive is a monitor cut off from its primary: no reason to act.
-    let stands = writer.session == crate::group::Session::Up;
+    // A link that went silent is a monitor cut off from its primary: no reason to act. So the server must answer.
+    let stands = writer.session == Session::Up && writer.probe == Probe::Answers;
     (stalled && stands).then(|| election::open(facts))
 }
 
@@ -230,7 +233,10 @@ fn remove_a_dropped_node(facts: &Facts) -> Option<Group> {
     let named = facts.group.members();
     let writer = facts.group.reign().map(|reign| reign.writer);
     let leaves = |node: &Node| {
-        let left = node.reported == State::Dropped || (!facts.in_contact(node) && !facts.in_startup_grace());
+        // One that writes without a lease goes on until it is told; forgetting it would make room for a second writer.
+        let silent = !facts.in_contact(node) && !facts.in_startup_grace();
+        let writes_alone = facts.group.unleased && Some(node.id) == writer;
+        let left = node.reported == State::Dropped || (silent && !writes_alone);
         let needed = named.contains(&node.id) || (Some(node.id) == writer && facts.group.nodes.len() > 1);
         node.goal == State::Dropped && left && !needed
     };
@@ -320,10 +326,12 @@ fn give_up_bringing_a_standby_in(facts: &Facts) -> Option<Group> {
     let left = |id: &NodeId| {
         facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal == State::Dropped)
     };
-    let gave_up = facts.group.unleased && writer.goal == State::Primary && next.rule.members.iter().all(left);
-    gave_up
-        .then(|| assign(&propose(facts.group, BTreeSet::new(), false), writer.id, State::WaitPrimary))
-        .flatten()
+    // A winner whose members were not covered yet holds everything alone: nobody else is eligible there either.
+    let holds_it_alone = facts.group.rule.members.contains(&writer.id);
+    let may = facts.group.unleased || (holds_it_alone && facts.group.number_sync_standbys == 0);
+    let gave_up = may && writer.goal == State::Primary && next.rule.members.iter().all(left);
+    let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
+    gave_up.then(|| assign(&alone(), writer.id, State::WaitPrimary)).flatten()
 }
 
 fn take_back_the_offer(facts: &Facts) -> Option<Group> {
