@@ -144,6 +144,10 @@ impl Keeper {
                 Again::Later
             }
         };
+        // After the actions, none of which may be kept waiting by a file that cannot be read or written.
+        if let Err(error) = self.admit_peers() {
+            trouble = trouble.or(Some(error));
+        }
         // Ahead of need: on the path of a failover the connection has to be there.
         if let Err(error) = self.local.warm().await {
             trouble = trouble.or_else(|| Some(error.into()));
@@ -203,8 +207,6 @@ impl Keeper {
     /// Takes in an assignment. What it asks for is remembered before anything is done about it.
     fn hear(&mut self, heard: Heard) -> Result<(), Trouble> {
         let Heard { assignment: told, sent_at } = heard;
-        self.lease.heard(sent_at);
-        self.last_contact = clock::boottime_ns();
         if told.node != self.memory.node {
             return Err(Trouble::new(format!(
                 "the monitor answers for node {}, and this is node {}",
@@ -217,14 +219,9 @@ impl Keeper {
                 told.term, self.memory.term
             )));
         }
-        if let Some(password) = &told.replication_password {
-            let mut secrets = Secrets::read(self.memory.dir())?;
-            if secrets.replication_password.as_ref() != Some(password) {
-                secrets.replication_password = Some(password.clone());
-                secrets.write(self.memory.dir())?;
-                self.accounts_made = false;
-            }
-        }
+        // Only an answer that counts: any other must not stand in for the contact with the members.
+        self.lease.heard(sent_at);
+        self.last_contact = clock::boottime_ns();
         let before = self.memory.goal;
         self.memory.keep(|state| {
             state.term = told.term;
@@ -244,8 +241,10 @@ impl Keeper {
         }
         // While enough members follow, there is no need for a rule without them.
         self.accepts = told.offer.filter(|_| !self.memory.rule.is_met_by(&self.facts.followers));
+        // Last: what goes wrong here must not keep the goal from being known.
+        let kept = told.replication_password.as_deref().map_or(Ok(()), |password| self.keep_password(password));
         self.told = Some(told);
-        Ok(())
+        kept
     }
 
     async fn act(&mut self) -> Result<Again, Trouble> {
@@ -257,10 +256,6 @@ impl Keeper {
             return Ok(Again::Soon);
         }
         let Some(told) = self.told.clone() else { return self.act_alone().await };
-        if self.admitted.as_ref() != Some(&told.peers) {
-            act::hba::ensure(&told.peers)?;
-            self.admitted = Some(told.peers.clone());
-        }
         let actions = match plan(self.memory.role, told.goal) {
             Step::Go { actions, why: _ } => actions,
             Step::NoWay { from, to } => {
@@ -289,6 +284,26 @@ impl Keeper {
         self.memory.keep(|state| state.role = told.goal)?;
         pg::log(&format!("reached {} in term {}", told.goal, told.term));
         Ok(Again::Now)
+    }
+
+    fn admit_peers(&mut self) -> Result<(), Trouble> {
+        let Some(told) = self.told.as_ref().filter(|told| self.admitted.as_ref() != Some(&told.peers)) else {
+            return Ok(());
+        };
+        act::hba::ensure(&told.peers)?;
+        self.admitted = Some(told.peers.clone());
+        Ok(())
+    }
+
+    /// The group's password, for the next time that somebody asks for it.
+    fn keep_password(&mut self, password: &str) -> Result<(), Trouble> {
+        let mut secrets = Secrets::read(self.memory.dir())?;
+        if secrets.replication_password.as_deref() != Some(password) {
+            secrets.replication_password = Some(password.to_owned());
+            secrets.write(self.memory.dir())?;
+            self.accounts_made = false;
+        }
+        Ok(())
     }
 
     fn publish(&self) {

@@ -39,7 +39,7 @@ impl Keeper {
         goodbye.fenced = fence::is_up();
         // The monitor has asked for this shutdown: it goes on without hearing of it.
         match tokio::time::timeout(GOODBYE_LIMIT, self.monitor.tell(&goodbye, self.memory.dir())).await {
-            Ok(Ok(heard)) => self.lease.heard(heard.sent_at),
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => pg::log(&error.to_string()),
             Err(_) => pg::log("the monitor did not answer the goodbye"),
         }
