@@ -1,4 +1,5 @@
 //! The pledge: no acknowledgement for an older term leaves this node any more (law 6, design section 7).
+use super::wal_end::end_after_pledge;
 use super::{Outcome, Trouble, follow};
 use crate::shared::gate;
 use crate::tick::Keeper;
@@ -15,13 +16,10 @@ pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         keeper.memory.keep(|state| state.pledge = told.term)?;
     }
     gate::close();
-    if keeper.pledged_end.is_none() {
-        keeper.pledged_end = keeper.wal_end.find(&mut keeper.local).await?;
-        if keeper.pledged_end.is_none() {
-            return Ok(Outcome::Soon(
-                "the replay has not read all local WAL yet, so its end is not known".to_owned(),
-            ));
-        }
+    if end_after_pledge(keeper).await?.is_none() {
+        return Ok(Outcome::Soon(
+            "the replay has not read all local WAL yet, so its end is not known".to_owned(),
+        ));
     }
     // Told first, tidied up afterwards: an election waits for this report.
     if keeper.memory.role == State::ReportLsn {

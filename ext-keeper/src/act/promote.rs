@@ -1,7 +1,8 @@
-//! Promotion, fenced; and what was promoted in which term, durably, before it is told.
+//! Promotion, fenced; and what was promoted in which term: durably before it is made, and before it is told.
+use super::wal_end::end_after_pledge;
 use super::{Outcome, Trouble, io_trouble};
 use crate::pg;
-use crate::tick::Keeper;
+use crate::tick::{Keeper, UNRECORDED};
 use fsm::message::{Assignment, Promotion};
 use fsm::units::{Lsn, Timeline};
 use std::path::Path;
@@ -10,11 +11,11 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const LOOKS: u32 = 2000;
 
-/// Leaves recovery, with the fence up.
+/// Leaves recovery, with the fence up. Once per term: a winner that crashed after it goes on with the timeline that it opened,
+/// for a second one would hide where the first left the history that others have.
 pub async fn promote(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
-    if keeper.memory.promotion.is_some_and(|promotion| promotion.term == told.term)
-        && !keeper.facts.in_recovery
-    {
+    let announced = keeper.memory.promotion.filter(|promotion| promotion.term == told.term);
+    if announced.is_some_and(|promotion| promotion.switch_lsn > Lsn(0)) {
         return Ok(Outcome::Done);
     }
     // Law 1: the pledge is what makes this node's WAL the one that counts.
@@ -24,23 +25,28 @@ pub async fn promote(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, 
             told.term
         )));
     }
-    let data_dir = pg::data_dir();
-    if pg::in_recovery() {
-        // What pg_promote() does, without needing a connection.
-        std::fs::write(data_dir.join("promote"), "")
-            .map_err(|error| io_trouble("write the promote file", error))?;
-        pg::signal_postmaster(libc::SIGUSR1).map_err(|error| io_trouble("ask for the promotion", error))?;
-        let mut looks = 0;
-        while pg::in_recovery() {
-            if looks == LOOKS {
+    let mut announced = announced.map(|promotion| promotion.timeline);
+    let timeline = if pg::in_recovery() {
+        let Some((_, present)) = end_after_pledge(keeper).await? else {
+            return Ok(Outcome::Soon(
+                "the replay has not read all local WAL yet, so its end is not known".to_owned(),
+            ));
+        };
+        let left = *announced.get_or_insert(present);
+        if present <= left {
+            announce(keeper, told, left)?;
+            if !leave_recovery().await? {
                 return Ok(Outcome::Soon("the server is replaying its WAL before it promotes".to_owned()));
             }
-            looks += 1;
-            tokio::time::sleep(LOOK_EVERY).await;
+            pg::flush_lsn_and_timeline().1
+        } else {
+            // Promoted in a life before this one.
+            present
         }
-    }
-    let (_, timeline) = pg::flush_lsn_and_timeline();
-    let switch_lsn = switch_point(&data_dir, timeline)?;
+    } else {
+        pg::flush_lsn_and_timeline().1
+    };
+    let switch_lsn = switch_point(&pg::data_dir(), timeline, announced)?;
     keeper.memory.keep(|state| {
         state.promotion = Some(Promotion { term: told.term, timeline, switch_lsn });
         state.upstream = None;
@@ -48,12 +54,43 @@ pub async fn promote(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, 
     Ok(Outcome::Done)
 }
 
-/// Where a timeline left the one before: the last line of its history file.
-fn switch_point(data_dir: &Path, timeline: Timeline) -> Result<Lsn, Trouble> {
+/// A crash in the middle of the promotion must not leave a history that nobody knows of.
+fn announce(keeper: &mut Keeper, told: &Assignment, left: Timeline) -> Result<(), Trouble> {
+    keeper.memory.keep(|state| {
+        // Nobody is elected with a promotion that was not recorded, so an earlier one is history.
+        let earlier =
+            state.promotion.filter(|earlier| earlier.term != UNRECORDED && earlier.term < told.term);
+        state.history = earlier.map_or(state.history, |earlier| state.history.max(earlier.term));
+        state.promotion = Some(Promotion { term: told.term, timeline: left, switch_lsn: Lsn(0) });
+    })
+}
+
+/// What pg_promote() does, without needing a connection. False: it takes longer.
+async fn leave_recovery() -> Result<bool, Trouble> {
+    std::fs::write(pg::data_dir().join("promote"), "")
+        .map_err(|error| io_trouble("write the promote file", error))?;
+    pg::signal_postmaster(libc::SIGUSR1).map_err(|error| io_trouble("ask for the promotion", error))?;
+    for _ in 0..LOOKS {
+        if !pg::in_recovery() {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(!pg::in_recovery())
+}
+
+/// Where `timeline` parted from the timeline `left`: its history file has a line for each one that it comes from. Where
+/// nothing is known of what was left, the last one.
+fn switch_point(data_dir: &Path, timeline: Timeline, left: Option<Timeline>) -> Result<Lsn, Trouble> {
     let path = data_dir.join(format!("pg_wal/{:08X}.history", timeline.0));
     let text =
         std::fs::read_to_string(&path).map_err(|error| io_trouble("read the timeline's history", error))?;
-    let last = text.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    last.and_then(|line| line.split_ascii_whitespace().nth(1)?.parse().ok())
+    let switches = text.lines().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (parent, lsn): (u32, Lsn) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        left.is_none_or(|left| left == Timeline(parent)).then_some(lsn)
+    });
+    switches
+        .last()
         .ok_or_else(|| Trouble::new(format!("\"{}\" does not say where the timeline begins", path.display())))
 }

@@ -4,6 +4,7 @@ use super::Trouble;
 use crate::local::Local;
 use crate::pg;
 use crate::shared::receiver;
+use crate::tick::Keeper;
 use fsm::units::{Lsn, Timeline};
 
 /// The last look at a replay that waited for more.
@@ -38,4 +39,12 @@ impl WalEnd {
         let before = std::mem::replace(&mut self.waited_at, now);
         Ok(now.filter(|end| before == Some(*end)))
     }
+}
+
+/// The end that this node has pledged with, or has after a restart: it follows nobody, so it stays where it is.
+pub async fn end_after_pledge(keeper: &mut Keeper) -> Result<Option<(Lsn, Timeline)>, Trouble> {
+    if keeper.pledged_end.is_none() {
+        keeper.pledged_end = keeper.wal_end.find(&mut keeper.local).await?;
+    }
+    Ok(keeper.pledged_end)
 }
