@@ -13,7 +13,7 @@ pub fn install() {
         may_connect,
         may_stream,
         may_reply,
-        started: receiver::started,
+        started: || receiver::started(CONNECTED_UNDER.load(Relaxed)),
         ended: receiver::ended,
     });
 }

@@ -16,6 +16,8 @@ pub struct Board {
     gates: AtomicU64,
     /// The receiver that streams now; 0: none does.
     receiver: AtomicI32,
+    /// The number of the permission that it connected under.
+    receiver_gate: AtomicU64,
     /// A receiver has streamed in this life.
     streamed: AtomicBool,
     enrolled: AtomicBool,
@@ -193,7 +195,7 @@ pub mod gate {
 
 /// The WAL receiver.
 pub mod receiver {
-    use super::{board, wake};
+    use super::{board, gate, wake};
     use fsm::units::{Lsn, Timeline};
     use std::sync::atomic::Ordering::SeqCst;
 
@@ -213,7 +215,14 @@ pub mod receiver {
         crate::pg::received_lsn_and_timeline()
     }
 
-    pub(crate) fn started() {
+    /// The process that streams under a permission that is not the present one: it acknowledges nothing until it ends.
+    pub fn mute() -> Option<i32> {
+        let receiver = board().receiver.load(SeqCst);
+        (receiver != 0 && board().receiver_gate.load(SeqCst) != gate::number()).then_some(receiver)
+    }
+
+    pub(crate) fn started(permission: u64) {
+        board().receiver_gate.store(permission, SeqCst);
         board().receiver.store(std::process::id() as i32, SeqCst);
         board().streamed.store(true, SeqCst);
         wake::ring();

@@ -242,7 +242,8 @@ impl Keeper {
         // While enough members follow, there is no need for a rule without them.
         self.accepts = told.offer.filter(|_| !self.memory.rule.is_met_by(&self.facts.followers));
         // Last: what goes wrong here must not keep the goal from being known.
-        let kept = told.replication_password.as_deref().map_or(Ok(()), |password| self.keep_password(password));
+        let kept =
+            told.replication_password.as_deref().map_or(Ok(()), |password| self.keep_password(password));
         self.told = Some(told);
         kept
     }

@@ -8,47 +8,35 @@ use fsm::message::Upstream;
 use fsm::rule::{Rule, standby_name};
 use node_files::secrets::REPLICATION_ROLE;
 
-/// Streams from the upstream, whose history the own WAL is part of: the caller has made sure.
-pub async fn follow(keeper: &mut Keeper, upstream: &Upstream) -> Result<Outcome, Trouble> {
+/// Streams from the upstream, whose history the own WAL is part of: the caller has made sure. By the own slot on it: writers
+/// have one for every peer, standbys have none.
+pub async fn follow(keeper: &mut Keeper, upstream: &Upstream, by_slot: bool) -> Result<Outcome, Trouble> {
     keeper.memory.keep(|state| {
         state.upstream = Some(upstream.clone());
         state.history = upstream.term;
         state.promotion = None;
         state.rule = Rule::default();
     })?;
-    let (permission, streams) = (gate::number(), receiver::is_streaming());
+    let permission = gate::number();
     // Open before the reload, or the receiver's first attempt is refused and the next one comes an interval later.
     gate::open(&upstream.peer.host, upstream.peer.port);
     let me = standby_name(keeper.memory.node);
     let wanted = [
         (Key::PrimaryConninfo, Some(conninfo(keeper, upstream, &me))),
-        (Key::PrimarySlotName, Some(me.clone())),
+        (Key::PrimarySlotName, by_slot.then_some(me)),
         // Nothing left to do for a promotion under the empty rule.
         (Key::SynchronousStandbyNames, Some(String::new())),
         (Key::DefaultTransactionReadOnly, None),
     ];
     let changed = keeper.settings.make(&mut keeper.local, &wanted).await?;
-    if gate::number() != permission {
-        if streams {
-            // It connected under another permission and stays mute: a new one is needed, even to the same upstream.
-            end_receiver(keeper).await?;
-        } else if !changed {
-            // Wakes the startup process from its pause between two attempts.
-            pg::signal_postmaster(libc::SIGHUP).map_err(|error| io_trouble("wake the replay", error))?;
-        }
+    if let Some(receiver) = receiver::mute() {
+        // A new one is needed, even to the same upstream.
+        pg::worker::end_receiver(receiver);
+    } else if gate::number() != permission && !changed {
+        // Wakes the startup process from its pause between two attempts.
+        pg::signal_postmaster(libc::SIGHUP).map_err(|error| io_trouble("wake the replay", error))?;
     }
     Ok(Outcome::Done)
-}
-
-async fn end_receiver(keeper: &mut Keeper) -> Result<(), Trouble> {
-    let row = keeper
-        .local
-        .ask(async |client| client.query_opt("SELECT pid FROM pg_stat_wal_receiver", &[]).await)
-        .await?;
-    if let Some(row) = row {
-        pg::worker::end_receiver(row.get(0));
-    }
-    Ok(())
 }
 
 /// The receiver stays cut off: at once by the gate, and at leisure by its settings.

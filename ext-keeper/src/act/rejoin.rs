@@ -15,7 +15,7 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         return Ok(Outcome::Later("the monitor has not named the node to follow yet".to_owned()));
     };
     if follows_already(keeper, upstream) {
-        return follow::follow(keeper, upstream).await;
+        return follow::follow(keeper, upstream, true).await;
     }
     let end = keeper.wal_end.find(&mut keeper.local).await?;
     // A later timeline than the upstream's was opened by somebody whom no term allowed.
@@ -27,7 +27,7 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         Method::Follow => {
             pg::log(&format!("following node {} in term {}", upstream.peer.node, upstream.term));
             slots::drop_all(keeper).await?;
-            return follow::follow(keeper, upstream).await;
+            return follow::follow(keeper, upstream, true).await;
         }
         Method::Wait if end.is_none() => {
             return Ok(Outcome::Soon(
@@ -73,7 +73,7 @@ pub async fn fetch_missing(keeper: &mut Keeper, told: &Assignment) -> Result<Out
             upstream.peer.node
         )));
     }
-    follow::follow(keeper, upstream).await?;
+    follow::follow(keeper, upstream, false).await?;
     Ok(Outcome::Soon(format!("fetching WAL up to {reach} from node {}", upstream.peer.node)))
 }
 
