@@ -7,6 +7,9 @@ SELECT * FROM pgautofailover.register_node('nowhere', '192.0.2.9', 5009, 'postgr
 SELECT * FROM pgautofailover.register_node('default', '192.0.2.9', 5009, 'postgres', node_kind => 'citus');
 SELECT * FROM pgautofailover.register_node('default', '192.0.2.9', 70000, 'postgres');
 SELECT * FROM pgautofailover.register_node('default', '192.0.2.9', 5009, 'postgres', candidate_priority => 101);
+SELECT * FROM pgautofailover.register_node('default', E'node-9 trust\nhost all all all', 5009, 'postgres');
+SELECT * FROM pgautofailover.register_node('default', '.example', 5009, 'postgres');
+SELECT * FROM pgautofailover.register_node('default', '192.0.2.9', 5009, 'postgres', E'nine\t');
 
 -- Nobody is writable, nobody can take over, nobody is there.
 SELECT * FROM pgautofailover.get_primary();

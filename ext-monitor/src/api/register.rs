@@ -64,16 +64,36 @@ fn register(
             quorum,
             cluster,
         };
-        if !board::fits(host) {
-            return Err(Error::BadArgument {
-                message: "the host is empty or longer than 255 bytes".into(),
-                hint: "Give the name or the address at which the other nodes reach this one.",
-            });
-        }
+        check_host(host)?;
+        check_name(name)?;
         formation::hold(formation)?;
         let serial = group::of_formation_or_new(formation, desired_group.max(0))?;
         let (id, _) = evaluate(serial, |scene| take_in(scene, &wish))?;
         Ok(id.0)
+    })
+}
+
+/// Every node of the group writes the host into its pg_hba.conf, so it must not hold anything that has a meaning there.
+fn check_host(host: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:%-".contains(&byte);
+    if board::fits(host) && !host.starts_with('.') && host.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Error::BadArgument {
+        message: format!("{host:?} is neither a host name nor an address"),
+        hint: "Give the name or the address, of at most 255 bytes, at which the other nodes reach this one.",
+    })
+}
+
+/// Names are printed into logs, events and terminals.
+fn check_name(name: &str) -> Result<(), Error> {
+    const LONGEST: usize = 63;
+    if name.len() <= LONGEST && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::BadArgument {
+        message: format!("{name:?} is not a node name"),
+        hint: "Names have at most 63 bytes and no control characters.",
     })
 }
 
