@@ -14,6 +14,7 @@ mod slots;
 pub mod wal_end;
 
 pub use checkpoint::Checkpointer;
+pub use follow::cut_off;
 pub use restart::as_writer as become_writer;
 pub use rule::Covering;
 pub use settings::Settings;

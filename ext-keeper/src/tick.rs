@@ -1,4 +1,5 @@
 //! One tick, top to bottom: observe, report, hear, plan, act, remember.
+mod supply;
 mod unasked;
 
 use crate::act::wal_end::WalEnd;
@@ -72,6 +73,8 @@ pub struct Keeper {
     started: Instant,
     last_contact: u64,
     note: Option<String>,
+    waits: Option<String>,
+    starving_since: Option<Instant>,
 }
 
 impl Keeper {
@@ -118,6 +121,8 @@ impl Keeper {
             started: Instant::now(),
             last_contact: 0,
             note: None,
+            waits: None,
+            starving_since: None,
         })
     }
 
@@ -148,12 +153,20 @@ impl Keeper {
         if let Err(error) = self.admit_peers() {
             trouble = trouble.or(Some(error));
         }
+        if let Err(error) = self.quieten_receiver(again).await {
+            trouble = trouble.or(Some(error));
+        }
+        if let Err(error) = self.check_supply() {
+            trouble = trouble.or(Some(error));
+        }
         // Ahead of need: on the path of a failover the connection has to be there.
         if let Err(error) = self.local.warm().await {
             trouble = trouble.or_else(|| Some(error.into()));
         }
         if let Some(Trouble { why, .. }) = trouble.filter(|trouble| !trouble.passes) {
             self.say(Some(why));
+        } else if self.waits.is_some() {
+            self.say(self.waits.clone());
         } else if again != Again::Soon && !self.is_waiting() {
             self.say(None);
         }
@@ -249,11 +262,12 @@ impl Keeper {
     }
 
     async fn act(&mut self) -> Result<Again, Trouble> {
+        self.waits = None;
         if self.restarting {
             return Ok(Again::Later);
         }
         if self.facts.starting {
-            self.say(Some("the server replays its WAL before it writes".to_owned()));
+            self.waits = Some("the server replays its WAL before it writes".to_owned());
             return Ok(Again::Soon);
         }
         let Some(told) = self.told.clone() else { return self.act_alone().await };
@@ -269,11 +283,11 @@ impl Keeper {
             match act::run(*action, self, &told).await? {
                 Outcome::Done => {}
                 Outcome::Soon(why) => {
-                    self.say(Some(why));
+                    self.waits = Some(why);
                     return Ok(Again::Soon);
                 }
                 Outcome::Later(why) => {
-                    self.say(Some(why));
+                    self.waits = Some(why);
                     return Ok(Again::Later);
                 }
                 Outcome::Restarting => return Ok(Again::Later),
