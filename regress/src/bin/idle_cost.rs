@@ -1,5 +1,5 @@
 //! What the keeper costs a node that has nothing to do: CPU per minute and memory of its process, on a settled pair.
-//! Run by hand (`cargo run -p regress --bin idle_cost`) when docs/operations.md gets new figures; no test asserts them.
+//! Run by hand (`make install`, then `target/release/idle_cost`) when docs/operations.md gets new figures; no test asserts them.
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 
 use regress::cluster::Cluster;
