@@ -7,25 +7,26 @@ mod settles;
 mod world;
 mod writer_knows;
 
+use fsm::group::Group;
 use fsm::monitor::RULES;
 use keeper_sim::Mistakes;
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Path, Property};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Mutex;
 use world::{Event, Laws, Trouble, World};
 
 /// The model: a pair under laws.
-pub struct Pair {
-    pub laws: Laws,
-    pub synchronous: bool,
-    pub number_sync_standbys: u32,
-    pub faults: u8,
+struct Pair {
+    laws: Laws,
+    synchronous: bool,
+    number_sync_standbys: u32,
+    faults: u8,
     /// Situations from which the pair is known to settle.
-    pub known: Mutex<HashSet<u64>>,
+    known: Mutex<HashSet<u64>>,
 }
 
 impl Pair {
-    pub fn new(laws: Laws, synchronous: bool, faults: u8) -> Pair {
+    fn new(laws: Laws, synchronous: bool, faults: u8) -> Pair {
         Pair { laws, synchronous, number_sync_standbys: 0, faults, known: Mutex::default() }
     }
 }
@@ -35,7 +36,8 @@ impl Model for Pair {
     type Action = Event;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::settled(&self.laws, self.synchronous, self.number_sync_standbys, self.faults)]
+        let group = Group { number_sync_standbys: self.number_sync_standbys, ..Group::default() };
+        vec![World::settled(&self.laws, group, self.synchronous, self.faults)]
     }
 
     fn actions(&self, world: &World, out: &mut Vec<Event>) {
@@ -56,7 +58,7 @@ impl Model for Pair {
             writer_knows::election(),
             settles::property(),
         ];
-        if self.laws.trouble != Trouble::LateMessages {
+        if self.laws.trouble != Trouble::LateMessages && self.number_sync_standbys == 0 {
             all.extend(settles::happens());
         }
         all
@@ -71,7 +73,6 @@ struct Findings {
     broken: Vec<(&'static str, String)>,
     /// What should happen and never does.
     missing: Vec<&'static str>,
-    fired: BTreeSet<&'static str>,
 }
 
 impl Findings {
@@ -96,39 +97,58 @@ fn search(pair: Pair, until: HasDiscoveries) -> Findings {
             (Expectation::Eventually, _) => unreachable!("the model has no such property"),
         }
     }
-    let fired = checker.model().laws.fired.lock().expect("nobody panics with it").clone();
-    Findings { states: checker.unique_state_count(), broken, missing, fired }
+    Findings { states: checker.unique_state_count(), broken, missing }
 }
 
 fn story(path: Path<World, Event>) -> String {
     let last = path.last_state().clone();
     let events: Vec<String> = path.into_actions().iter().map(|event| format!("{event:?}")).collect();
-    format!("{}\n{last:#?}", events.join(", "))
+    format!("{}\n{last:?}", events.join(", "))
 }
 
 fn pair(trouble: Trouble, synchronous: bool) -> Pair {
-    // More than the gate has time for: MODEL_FAULTS=3 cargo test -p fsm --test model
-    let faults = std::env::var("MODEL_FAULTS").ok().and_then(|faults| faults.parse().ok());
-    Pair::new(Laws::new(RULES, Mistakes::default(), trouble), synchronous, faults.unwrap_or(2))
+    Pair::new(Laws::new(RULES, Mistakes::default(), trouble), synchronous, 2)
 }
 
+/// The numbers of states are pinned: a change of what can happen shows here, in review.
 #[test]
 fn a_synchronous_pair() {
     let found = search(pair(Trouble::Everything, true), HasDiscoveries::AnyFailures);
     found.expect_none();
-    println!("{} {:?}", found.states, found.fired);
+    assert_eq!(found.states, 543_934);
 }
 
 #[test]
 fn a_synchronous_pair_with_late_messages() {
     let found = search(pair(Trouble::LateMessages, true), HasDiscoveries::AnyFailures);
     found.expect_none();
-    println!("{} {:?}", found.states, found.fired);
+    assert_eq!(found.states, 617_251);
 }
 
 #[test]
 fn an_asynchronous_pair() {
     let found = search(pair(Trouble::Everything, false), HasDiscoveries::AnyFailures);
     found.expect_none();
-    println!("{} {:?}", found.states, found.fired);
+    assert_eq!(found.states, 345_934);
+}
+
+/// number_sync_standbys = 1: no primary writes alone. Two faults are among the tests that the gate has no time for.
+#[test]
+fn a_pair_that_waits() {
+    let pair = Pair { number_sync_standbys: 1, faults: 1, ..pair(Trouble::Everything, true) };
+    let found = search(pair, HasDiscoveries::AnyFailures);
+    found.expect_none();
+    assert_eq!(found.states, 2_556);
+}
+
+/// More than the gate has time for: `cargo test --release -p fsm --test model -- --ignored`, and 16 GB of memory.
+#[test]
+#[ignore = "takes an hour"]
+fn more_faults() {
+    let waits = Pair { number_sync_standbys: 1, ..pair(Trouble::Everything, true) };
+    search(waits, HasDiscoveries::AnyFailures).expect_none();
+    for synchronous in [true, false] {
+        let pair = Pair { faults: 3, ..pair(Trouble::Everything, synchronous) };
+        search(pair, HasDiscoveries::AnyFailures).expect_none();
+    }
 }

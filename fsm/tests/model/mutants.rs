@@ -3,9 +3,9 @@ use crate::keeper_sim::Mistakes;
 use crate::world::{Laws, Trouble};
 use crate::{Pair, no_lost_commit, one_writer, search, settles, writer_knows};
 use fsm::group::Group;
+use fsm::monitor::{Facts, RULES, Rule};
 use stateright::HasDiscoveries;
 use std::collections::BTreeSet;
-use fsm::monitor::{Facts, RULES, Rule};
 
 const NONE: Mistakes = Mistakes {
     winner_writes_before_it_is_recorded: false,
@@ -17,7 +17,13 @@ const NONE: Mistakes = Mistakes {
 };
 
 /// Whether the model has a story in which that law is broken.
-fn breaks(law: &'static str, rules: &[Rule], mistakes: Mistakes, trouble: Trouble, synchronous: bool) -> bool {
+fn breaks(
+    law: &'static str,
+    rules: &[Rule],
+    mistakes: Mistakes,
+    trouble: Trouble,
+    synchronous: bool,
+) -> bool {
     let pair = Pair::new(Laws::new(rules, mistakes, trouble), synchronous, 2);
     let until = HasDiscoveries::AnyOf(BTreeSet::from([law]));
     search(pair, until).broken.iter().any(|(name, _)| *name == law)

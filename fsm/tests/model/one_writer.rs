@@ -7,7 +7,11 @@ use stateright::Property;
 pub const NAME: &str = "one writer";
 
 pub fn property() -> Property<Pair> {
-    Property::always(NAME, |_, world: &World| !(0..2).all(|n| can_acknowledge(world, n)))
+    Property::always(NAME, |_, world: &World| holds(world))
+}
+
+pub fn holds(world: &World) -> bool {
+    !(0..2).all(|n| can_acknowledge(world, n))
 }
 
 fn can_acknowledge(world: &World, n: usize) -> bool {

@@ -12,7 +12,11 @@ pub fn property() -> Property<Pair> {
 }
 
 fn promoted(world: &World, n: usize) -> bool {
-    world.nodes[n].disk.wal.iter().any(|record| matches!(record, Record::Promoted(id, _) if *id == world.nodes[n].id))
+    world.nodes[n]
+        .disk
+        .wal
+        .iter()
+        .any(|record| matches!(record, Record::Promoted(id, _) if *id == world.nodes[n].id))
 }
 
 /// What a synchronous pair must be able to do.

@@ -2,6 +2,7 @@
 //!
 //! There is no clock: a moment is either just now or so long ago that every threshold is behind it.
 use crate::keeper_sim::{Fence, Mistakes, Node, Record, Sim, streaming};
+use crate::one_writer;
 use fsm::group::{Group, Probe, Session};
 use fsm::message::{Assignment, Peer, Receiver, Report, Upstream, VERSION};
 use fsm::monitor::{Rule, assignment, decide_by, operate};
@@ -51,6 +52,9 @@ pub enum Event {
     Notice(usize),
     /// The session of a node that is cut off ends.
     LoseSession(usize),
+    /// The keeper freezes; its server goes on.
+    Freeze(usize),
+    Thaw(usize),
     /// The link between a node and the monitor.
     CutMonitor(usize),
     HealMonitor(usize),
@@ -77,6 +81,7 @@ pub struct World {
     pub group: Group,
     pub nodes: [Node; 2],
     pub cut: [bool; 2],
+    pub frozen: [bool; 2],
     pub linked: bool,
     pub late: Option<Late>,
     /// Clients were told that these are kept.
@@ -86,7 +91,6 @@ pub struct World {
     pub faults: u8,
     /// A receiver got WAL that does not continue its own.
     pub mixed_histories: bool,
-
 }
 
 /// What may go wrong: all of it at once would be too many situations.
@@ -94,30 +98,22 @@ pub struct World {
 pub enum Trouble {
     /// Crashes, stops, links, restarts of the monitor, switchovers.
     Everything,
-    /// Messages that take their time, beside crashes and links to the monitor.
+    /// Messages that take their time, beside crashes and keepers that freeze.
     LateMessages,
 }
 
-/// What does not change in a run: the monitor's rules, the mistakes put back, and which rules were seen to fire.
+/// What does not change in a run.
 pub struct Laws {
     pub rules: Vec<Rule>,
     pub mistakes: Mistakes,
     pub policy: Policy,
     pub commits: u8,
     pub trouble: Trouble,
-    pub fired: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Laws {
     pub fn new(rules: &[Rule], mistakes: Mistakes, trouble: Trouble) -> Laws {
-        Laws {
-            rules: rules.to_vec(),
-            mistakes,
-            policy: Policy::default(),
-            trouble,
-            commits: 1,
-            fired: Mutex::new(BTreeSet::new()),
-        }
+        Laws { rules: rules.to_vec(), mistakes, policy: Policy::default(), trouble, commits: 1 }
     }
 }
 
@@ -125,27 +121,28 @@ const ID: [NodeId; 2] = [NodeId(1), NodeId(2)];
 
 impl World {
     /// A pair that was born, and settled, by the same rules.
-    pub fn settled(laws: &Laws, quorum: bool, number_sync_standbys: u32, faults: u8) -> World {
+    pub fn settled(laws: &Laws, group: Group, quorum: bool, faults: u8) -> World {
         let mut world = World {
-            group: Group { number_sync_standbys, ..Group::default() },
+            group,
             nodes: [Node::new(ID[0], false), Node::new(ID[1], true)],
             cut: [false; 2],
+            frozen: [false; 2],
             linked: true,
             late: None,
             acknowledged: BTreeSet::new(),
             commits: 0,
             faults: 0,
             mixed_histories: false,
-
         };
         operate::register(&mut world.group, ID[0], 50, quorum, &laws.policy, NOW).expect("an empty group");
         world.run_round(0, laws);
-        operate::register(&mut world.group, ID[1], 50, quorum, &laws.policy, NOW).expect("a primary is there");
+        operate::register(&mut world.group, ID[1], 50, quorum, &laws.policy, NOW)
+            .expect("a primary is there");
         for _ in 0..10 {
             world.run_round(0, laws);
             world.run_round(1, laws);
         }
-        assert!(number_sync_standbys > 0 || world.is_settled(), "a pair is not born: {world:#?}");
+        assert!(world.is_settled(), "a pair is not born: {world:#?}");
         world.faults = faults;
         world
     }
@@ -156,12 +153,13 @@ impl World {
 
     pub fn followers(&self, n: usize) -> BTreeSet<NodeId> {
         let other = &self.nodes[1 - n];
-        let listed = other.alive && other.receiver == Receiver::Streaming && other.disk.upstream == Some(ID[n]);
+        let listed =
+            other.alive && other.receiver == Receiver::Streaming && other.disk.upstream == Some(ID[n]);
         listed.then_some(other.id).into_iter().collect()
     }
 
     fn in_touch(&self, n: usize) -> bool {
-        self.nodes[n].alive && !self.cut[n]
+        self.nodes[n].alive && !self.cut[n] && !self.frozen[n]
     }
 
     /// Everything that may happen now.
@@ -176,16 +174,18 @@ impl World {
             let node = &self.nodes[n];
             if self.in_touch(n) && !node.stopping {
                 out.push(Event::Tick(n));
-                if faulty {
+                if faulty && !late_messages {
                     out.push(Event::LoseAnswer(n));
                     out.extend((1..MOST_STEPS).map(|steps| Event::Die(n, steps)));
-                    if late_messages && self.late.is_none() {
-                        out.extend([Event::DelayAnswer(n), Event::DelayReport(n)]);
-                    }
+                } else if faulty && self.late.is_none() {
+                    out.extend([Event::DelayAnswer(n), Event::DelayReport(n)]);
                 }
             }
             if node.alive {
-                out.extend([Event::Act(n), Event::Stream(n), Event::LoseReceiver(n)]);
+                out.extend([Event::Stream(n), Event::LoseReceiver(n)]);
+                if !self.frozen[n] {
+                    out.push(Event::Act(n));
+                }
                 // Otherwise the monitor grants as well.
                 if self.cut[n] {
                     out.push(Event::Contact(n));
@@ -205,14 +205,16 @@ impl World {
             }
             if self.cut[n] {
                 out.extend([Event::HealMonitor(n), Event::LoseSession(n)]);
+            } else if self.frozen[n] {
+                out.push(Event::Thaw(n));
             } else if faulty {
-                out.push(Event::CutMonitor(n));
+                out.push(if late_messages { Event::Freeze(n) } else { Event::CutMonitor(n) });
             }
         }
         match &self.late {
             Some(Late::Report(..)) => out.push(Event::TakeReport),
-            Some(Late::Answer(..)) => out.push(Event::TakeAnswer),
-            None => {}
+            Some(Late::Answer(n, _)) if !self.frozen[*n] => out.push(Event::TakeAnswer),
+            Some(Late::Answer(..)) | None => {}
         }
         if !self.linked {
             out.push(Event::HealLink);
@@ -249,6 +251,7 @@ impl World {
             | Event::DelayAnswer(_)
             | Event::DelayReport(_)
             | Event::Stop(_)
+            | Event::Freeze(_)
             | Event::CutMonitor(_)
             | Event::CutLink
             | Event::RestartMonitor
@@ -266,6 +269,7 @@ impl World {
             | Event::Start(_)
             | Event::Notice(_)
             | Event::LoseSession(_)
+            | Event::Thaw(_)
             | Event::HealMonitor(_)
             | Event::HealLink
             | Event::TimePasses => false,
@@ -276,7 +280,8 @@ impl World {
         if let Event::Die(n, steps) = *event {
             world.beat(n, laws);
             // A crash after the last step is the event `Crash`.
-            let dies_between = (0..steps).all(|_| world.sim(n, laws).act()) && world.clone().sim(n, laws).act();
+            let dies_between =
+                (0..steps).all(|_| world.sim(n, laws).act()) && world.clone().sim(n, laws).act();
             if !dies_between {
                 return None;
             }
@@ -306,6 +311,7 @@ impl World {
             Event::TakeAnswer => {
                 if let Some(Late::Answer(n, told)) = self.late.take() {
                     self.nodes[n].hear(*told);
+                    self.act(n, laws);
                 }
             }
             Event::DelayReport(n) => self.late = Some(Late::Report(n, self.report(n), false)),
@@ -315,8 +321,11 @@ impl World {
                     let expired = long_ago && !laws.mistakes.lease_counts_from_the_answer;
                     let told = told.map(|told| Assignment { lease: told.lease.filter(|_| !expired), ..told });
                     // Only the life that asked hears the answer.
-                    if let Some(told) = told.filter(|_| self.nodes[n].alive && self.report(n) == report) {
+                    if let Some(told) =
+                        told.filter(|_| self.nodes[n].alive && !self.frozen[n] && self.report(n) == report)
+                    {
                         self.nodes[n].hear(told);
+                        self.act(n, laws);
                     }
                 }
             }
@@ -344,6 +353,7 @@ impl World {
                     self.sim(n, laws).lose_followers();
                 }
                 self.nodes[n].end();
+                self.frozen[n] = false;
                 self.drop_answers_to(n);
             }
             Event::Stop(n) => {
@@ -374,6 +384,8 @@ impl World {
             // What is on its way may still arrive.
             Event::CutMonitor(n) => self.cut[n] = true,
             Event::HealMonitor(n) => self.cut[n] = false,
+            Event::Freeze(n) => self.frozen[n] = true,
+            Event::Thaw(n) => self.frozen[n] = false,
             Event::CutLink => self.linked = false,
             Event::HealLink => self.linked = true,
             Event::TimePasses => self.time_passes(laws),
@@ -454,7 +466,6 @@ impl World {
         for _ in 0..20 {
             match decide_by(&laws.rules, &self.group, &laws.policy, NOW) {
                 Some(decision) => {
-                    laws.fired.lock().expect("nobody panics with it").insert(decision.rule);
                     self.group = decision.group;
                 }
                 None => {
@@ -469,7 +480,7 @@ impl World {
     /// Keeps the number of states small.
     fn forget_what_no_rule_reads(&mut self) {
         for node in &mut self.group.nodes {
-            if node.goal != State::Draining {
+            if !matches!(node.goal, State::Draining | State::ReportLsn) {
                 node.goal_since = NOW;
             }
             node.probe_since = NOW;
@@ -520,7 +531,7 @@ impl World {
     }
 
     fn time_passes(&mut self, laws: &Laws) {
-        for n in 0..2 {
+        for (n, id) in ID.into_iter().enumerate() {
             let in_touch = self.in_touch(n);
             let node = &mut self.nodes[n];
             if node.fence == Fence::Leased {
@@ -530,14 +541,19 @@ impl World {
                 told.lease = None;
             }
             let alive = node.alive;
-            let Some(seen) = self.group.node_mut(ID[n]) else { continue };
+            let Some(seen) = self.group.node_mut(id) else { continue };
             (seen.goal_since, seen.receiver_since) = (LONG_AGO, LONG_AGO);
             if in_touch {
                 seen.probe = Probe::Answers;
             } else {
                 seen.heard = seen.heard.map(|_| LONG_AGO);
+                let answers = alive && self.frozen[n] && !self.cut[n];
                 let refuses = !alive && !self.cut[n] && seen.session != Session::Up;
-                seen.probe = if refuses { Probe::Refused } else { Probe::Silent };
+                seen.probe = match (answers, refuses) {
+                    (true, _) => Probe::Answers,
+                    (false, true) => Probe::Refused,
+                    (false, false) => Probe::Silent,
+                };
             }
         }
         match &mut self.late {
@@ -573,7 +589,8 @@ impl World {
     /// From here on without a fault: whether the pair settles.
     pub fn heals(&self, laws: &Laws, known: &Mutex<std::collections::HashSet<u64>>) -> bool {
         let mut world = self.clone();
-        (world.faults, world.commits, world.linked, world.cut) = (0, 9, true, [false; 2]);
+        (world.faults, world.commits, world.linked) = (0, 9, true);
+        (world.cut, world.frozen) = ([false; 2], [false; 2]);
         world.late = None;
         world.acknowledged.clear();
         for n in 0..2 {
@@ -589,6 +606,9 @@ impl World {
         let mut ok = false;
         for _ in 0..30 {
             let print = fingerprint(&world);
+            if !one_writer::holds(&world) || world.mixed_histories {
+                return false;
+            }
             if world.is_settled() || known.lock().expect("nobody panics with it").contains(&print) {
                 ok = true;
                 break;
@@ -626,4 +646,3 @@ fn fingerprint(world: &World) -> u64 {
     world.hash(&mut hasher);
     hasher.finish()
 }
-

@@ -20,7 +20,8 @@ pub fn property() -> Property<Pair> {
 
 pub fn election() -> Property<Pair> {
     Property::always(ELECTION, |_, world: &World| {
-        let Some(election) = world.group.election.as_ref().filter(|election| election.winner.is_some()) else {
+        let Some(election) = world.group.election.as_ref().filter(|election| election.winner.is_some())
+        else {
             return true;
         };
         let writer = world.group.reign().map(|reign| reign.writer);
