@@ -2,7 +2,7 @@
 # make test     every test; edits nothing
 # make install  the extensions and pg_autoctl, where pg_config says (PG_CONFIG=..., DESTDIR=...)
 # make build    compiles everything
-# make fix      formats the sources
+# make fix      formats the sources, and prints docs/states.md from the tables
 # Each installs by itself what it needs and the machine lacks, and says so.
 SHELL := /bin/bash
 export PG_CONFIG DESTDIR
@@ -27,3 +27,4 @@ deps:
 
 fix:
 	cargo fmt --all
+	UPDATE_DOCS=1 cargo test -q -p fsm --test documents
