@@ -60,7 +60,7 @@ fn rule_for(group: &Group, node: &Node, is_writer: bool) -> Rule {
     match (&group.election, &group.next_rule) {
         (Some(election), _) if election.winner == Some(node.id) => election.rule.clone(),
         (None, Some(next)) if is_writer && !next.offered => {
-            if node.reported.writes() {
+            if node.reported.writes() || next.rule.is_empty() || node.rule == next.rule.number {
                 return next.rule.clone();
             }
             // A writer that comes back writes by the rule before, for the members follow nobody who does not write.
