@@ -67,7 +67,11 @@ impl fmt::Display for Trouble {
 impl From<SqlError> for Trouble {
     fn from(error: SqlError) -> Trouble {
         let why = format!("the own server refused a command of the keeper: {error}");
-        let passes = matches!(error, SqlError::Refused { code, .. } if code == CANNOT_CONNECT_NOW);
+        let passes = match error {
+            SqlError::Starting => true,
+            SqlError::Refused { code, .. } => code == CANNOT_CONNECT_NOW,
+            SqlError::Broken(_) | SqlError::Late(_) => false,
+        };
         Trouble { why, passes }
     }
 }

@@ -1,6 +1,6 @@
 //! The keeper's standing connection to its own server, over the Unix socket.
 use crate::session::{Session, SqlError};
-use crate::{gucs, pg};
+use crate::{gucs, observe, pg};
 use std::time::Duration;
 use tokio_postgres::{Client, Config, Error};
 
@@ -44,6 +44,10 @@ impl Local {
 
 /// A connection of its own, for work that takes its time.
 pub async fn open() -> Result<Session, SqlError> {
+    // Every attempt that is turned away leaves a line in the log.
+    if !observe::is_accepting() {
+        return Err(SqlError::Starting);
+    }
     let (directory, port) = pg::socket_dir_and_port();
     let mut config = Config::new();
     config

@@ -93,7 +93,9 @@ impl MonitorLink {
                 self.open = Some(open);
                 return Err(LinkError::Sql(refusal));
             }
-            Err(broken @ (SqlError::Broken(_) | SqlError::Late(_))) => return Err(LinkError::Sql(broken)),
+            Err(broken @ (SqlError::Broken(_) | SqlError::Late(_) | SqlError::Starting)) => {
+                return Err(LinkError::Sql(broken));
+            }
         };
         let assignment: Assignment =
             serde_json::from_str(&text).map_err(|error| LinkError::Answer(error.to_string()))?;

@@ -4,6 +4,12 @@ use crate::shared::{fence, receiver};
 use fsm::message::Receiver;
 use fsm::units::{Lsn, NodeId, Timeline};
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+const STARTING: &str = "starting";
+const STOPPING: &str = "stopping";
+/// Cheap: a few words of shared memory.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The server as it is now.
 #[derive(Clone, Debug)]
@@ -14,6 +20,8 @@ pub struct Facts {
     pub starting: bool,
     /// The postmaster was told to stop.
     pub stopping: bool,
+    /// The postmaster lets sessions in.
+    pub accepting: bool,
     /// The end of its WAL as far as it is known to be flushed here; nothing before the replay has begun.
     pub end: Option<Lsn>,
     /// Its timeline.
@@ -37,19 +45,17 @@ pub fn look(checkpoint_timeline: Timeline) -> Facts {
     } else {
         pg::flush_lsn_and_timeline()
     };
+    let status = postmaster_status();
     Facts {
         in_recovery,
         starting: in_recovery && !is_standby(),
-        stopping: is_stopping(),
+        stopping: status == STOPPING,
+        accepting: status != STARTING,
         end: (end > Lsn(0)).then_some(end),
         timeline,
         checkpoint_timeline,
         receiver: what_the_receiver_does(),
-        followers: pg::walsenders()
-            .into_iter()
-            .filter(|sender| sender.streaming)
-            .filter_map(|sender| sender.slot_node)
-            .collect(),
+        followers: followers(),
         fenced: fence::is_up(),
     }
 }
@@ -70,10 +76,36 @@ fn what_the_receiver_does() -> Receiver {
     }
 }
 
-/// The postmaster writes this into its lock file before it tells anybody to stop. In a smart shutdown, where workers
-/// hear nothing until the last session has left, it is the only sign.
-fn is_stopping() -> bool {
+fn followers() -> BTreeSet<NodeId> {
+    pg::walsenders()
+        .into_iter()
+        .filter(|sender| sender.streaming)
+        .filter_map(|sender| sender.slot_node)
+        .collect()
+}
+
+/// Returns when something has changed that decisions wait for and that nobody rings for.
+pub async fn news_since(before: &Facts) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let in_recovery = pg::in_recovery();
+        let opened = !before.accepting && is_accepting();
+        let followed = !in_recovery && followers() != before.followers;
+        if opened || followed || in_recovery != before.in_recovery {
+            return;
+        }
+    }
+}
+
+/// Sessions would not be turned away for the server's start. A crash cycle does not show here.
+pub fn is_accepting() -> bool {
+    postmaster_status() != STARTING
+}
+
+/// The postmaster writes its status into its lock file before it acts by it. In a smart shutdown, where workers hear
+/// nothing until the last session has left, it is the only sign. Empty when it cannot be told.
+fn postmaster_status() -> String {
     const STATUS_LINE: usize = 7;
-    std::fs::read_to_string(pg::data_dir().join("postmaster.pid"))
-        .is_ok_and(|text| text.lines().nth(STATUS_LINE).is_some_and(|status| status.trim() == "stopping"))
+    let file = std::fs::read_to_string(pg::data_dir().join("postmaster.pid")).unwrap_or_default();
+    file.lines().nth(STATUS_LINE).unwrap_or_default().trim().to_owned()
 }

@@ -19,6 +19,8 @@ pub enum SqlError {
     Broken(String),
     /// No answer in time.
     Late(Duration),
+    /// Not asked: the server is only starting.
+    Starting,
 }
 
 impl fmt::Display for SqlError {
@@ -26,6 +28,7 @@ impl fmt::Display for SqlError {
         match self {
             SqlError::Refused { code, message } => write!(f, "{message} (SQLSTATE {code})"),
             SqlError::Broken(why) => f.write_str(why),
+            SqlError::Starting => f.write_str("the server is starting"),
             SqlError::Late(limit) => write!(f, "no answer within {} ms", limit.as_millis()),
         }
     }

@@ -4,7 +4,7 @@ use crate::lease::Lease;
 use crate::memory::Memory;
 use crate::shared::enrolled;
 use crate::tick::{Again, Keeper};
-use crate::{gucs, pg};
+use crate::{gucs, observe, pg};
 use node_files::StateDir;
 use pgrx::prelude::*;
 use std::fs::File;
@@ -119,8 +119,10 @@ async fn keep(slot: &mut Option<Keeper>, lease: &Rc<Lease>, checkpointer: &Rc<Ch
                 keeper.next_attempt().map_or(heartbeat, |attempt| attempt.min(heartbeat))
             }
         };
+        let seen = keeper.facts.clone();
         tokio::select! {
             () = sleep_until(next.max(Instant::now())) => {}
+            () = observe::news_since(&seen) => look = FIRST_LOOK,
             () = stir.notified() => {}
             () = keeper.called() => {}
         }

@@ -85,12 +85,12 @@ fn switch_point(data_dir: &Path, timeline: Timeline, left: Option<Timeline>) -> 
     let path = data_dir.join(format!("pg_wal/{:08X}.history", timeline.0));
     let text =
         std::fs::read_to_string(&path).map_err(|error| io_trouble("read the timeline's history", error))?;
-    let switches = text.lines().filter_map(|line| {
+    let mut switches = text.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (parent, lsn): (u32, Lsn) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
         left.is_none_or(|left| left == Timeline(parent)).then_some(lsn)
     });
     switches
-        .last()
+        .next_back()
         .ok_or_else(|| Trouble::new(format!("\"{}\" does not say where the timeline begins", path.display())))
 }
