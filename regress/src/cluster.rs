@@ -44,6 +44,7 @@ pub struct Seen {
 impl Cluster {
     /// Addresses and a directory, no server yet.
     pub fn empty(name: &str) -> Cluster {
+        process::adopt_orphans();
         let (account, install, subnet) = (Account::of_servers(), Install::find(), Subnet::claim());
         // Short: a Unix socket's path must fit in 107 bytes.
         let directory = tempfile::Builder::new().prefix(&format!("pgaf-{name}-")).tempdir_in("/tmp");

@@ -1,8 +1,12 @@
 //! Processes as /proc shows them. PIDs are never taken from SQL, nor processes chosen by name.
 use crate::deadlines::DEATH;
 use crate::wait;
+use rustix::process::{WaitOptions, getpid, set_child_subreaper, waitpid};
 use std::fs;
 use std::process::Command;
+use std::sync::Once;
+use std::thread;
+use std::time::Duration;
 
 /// A process id.
 pub type Pid = u32;
@@ -21,7 +25,7 @@ pub fn tree(root: Pid) -> Vec<Pid> {
 
 /// The process exists. A zombie does not: it only waits to be counted.
 pub fn is_alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != 'Z')
+    stat(pid).is_some_and(|seen| seen.state != 'Z')
 }
 
 /// Sends a signal, by the name that kill(1) knows, to all of them in one go.
@@ -45,28 +49,70 @@ pub fn kill_tree(root: Pid) {
     });
 }
 
-/// Waits until the process table has no such PID at all: a new server refuses a directory whose lock file names a zombie.
-pub fn wait_until_reaped(pid: Pid) {
-    wait::until("PID 1 has reaped the killed postmaster", DEATH, || match stat(pid) {
-        None => Ok(()),
-        Some((state, _)) => Err(format!("PID {pid} in state {state}")),
+/// Takes in servers whose parents have ended, and buries them when they die. Elsewhere PID 1 does it; in a container PID 1 may be
+/// a program that does not, and then a killed postmaster would stand in the way of its successor for ever.
+pub fn adopt_orphans() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        set_child_subreaper(Some(getpid())).expect("becoming the parent of orphans");
+        thread::spawn(|| {
+            loop {
+                bury_dead_servers();
+                thread::sleep(BURIALS);
+            }
+        });
     });
 }
 
-/// State letter and parent of a process.
-fn stat(pid: Pid) -> Option<(char, Pid)> {
+const BURIALS: Duration = Duration::from_millis(50);
+
+fn bury_dead_servers() {
+    let me = std::process::id();
+    // Only servers: what the harness itself has started is waited for by whoever started it, and that is never a server.
+    let servers = |pid: &Pid| {
+        stat(*pid).is_some_and(|seen| (seen.state, seen.parent) == ('Z', me) && seen.name == "postgres")
+    };
+    for pid in pids().into_iter().filter(servers) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+            // One that is gone already needs no burial.
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
+}
+
+/// Waits until the process table has no such PID at all: a new server refuses a directory whose lock file names a zombie.
+pub fn wait_until_reaped(pid: Pid) {
+    wait::until("the killed postmaster has left the process table", DEATH, || match stat(pid) {
+        None => Ok(()),
+        Some(seen) => Err(format!("PID {pid} in state {}", seen.state)),
+    });
+}
+
+struct Stat {
+    name: String,
+    state: char,
+    parent: Pid,
+}
+
+fn stat(pid: Pid) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may hold anything, a parenthesis too.
-    let mut fields = text[text.rfind(')')? + 1..].split_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+    let (start, end) = (text.find('(')? + 1, text.rfind(')')?);
+    let mut fields = text[end + 1..].split_whitespace();
+    Some(Stat {
+        name: text[start..end].to_owned(),
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+    })
+}
+
+fn pids() -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").expect("reading /proc");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn parents() -> Vec<(Pid, Pid)> {
-    let entries = fs::read_dir("/proc").expect("reading /proc");
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, stat(pid)?.1)))
-        .collect()
+    pids().into_iter().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect()
 }
 
 #[cfg(test)]
