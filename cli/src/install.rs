@@ -179,8 +179,7 @@ pub fn node_settings() -> Vec<(&'static str, String)> {
         ("wal_log_hints", "on"),
         ("max_wal_senders", "12"),
         ("max_replication_slots", "12"),
-        // A rewind needs the target's own WAL back to the fork.
-        // For pg_rewind, which needs the own WAL back to the fork; it also copies all that its source keeps.
+        // For pg_rewind, which needs the target's own WAL back to the fork; it also copies all that its source keeps.
         ("wal_keep_size", "128MB"),
         ("wal_sender_timeout", "5s"),
         ("wal_receiver_timeout", "5s"),

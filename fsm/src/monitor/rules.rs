@@ -326,9 +326,8 @@ fn give_up_bringing_a_standby_in(facts: &Facts) -> Option<Group> {
     let left = |id: &NodeId| {
         facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal == State::Dropped)
     };
-    // A winner whose members were not covered yet holds everything alone: nobody else is eligible there either.
-    let holds_it_alone = facts.group.rule.members.contains(&writer.id);
-    let may = facts.group.unleased || (holds_it_alone && facts.group.number_sync_standbys == 0);
+    // A leased writer's commits may wait for them already, so nobody is eligible until it has confirmed that it writes alone.
+    let may = facts.group.unleased || facts.group.number_sync_standbys == 0;
     let gave_up = may && writer.goal == State::Primary && next.rule.members.iter().all(left);
     let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
     gave_up.then(|| assign(&alone(), writer.id, State::WaitPrimary)).flatten()
