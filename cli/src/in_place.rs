@@ -12,6 +12,7 @@ mod rewind;
 mod saved;
 mod source;
 mod space;
+mod swap;
 mod work;
 
 use crate::log;

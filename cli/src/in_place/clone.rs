@@ -1,27 +1,29 @@
 //! A new copy of the upstream, with pg_basebackup. The old directory stays in its place until the new one is whole, and is kept aside then.
 use super::saved::{self, remove_tree};
-use super::work::{Interrupted, Work, failed};
-use super::{child, size_of, source, space};
+use super::work::{Interrupted, Work};
+use super::{child, size_of, source, space, swap};
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
 use crate::standby;
 use fsm::message::Peer;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use node_files::{Phase, StateDir, durable};
-use std::path::{Path, PathBuf};
+use node_files::{Phase, StateDir};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 use tracing::{info, warn};
 
 /// Replaces PGDATA by a copy. Tries until it succeeds: without it there is no node.
 pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrupted> {
+    swap::check(&work.pgdata, &work.state_dir)?;
     saved::save(&work.pgdata, &work.state_dir)?;
+    // Before the space is measured: it is ours to free.
+    remove_unfinished(&work.state_dir)?;
     let incoming = incoming(&work.state_dir);
     // The copy is as large as what it replaces, as far as anybody can tell; what it replaces is kept.
     space::wait_for(work, work.state_dir.path(), size_of(&work.pgdata))?;
     let peer = loop {
         let peer = source::wait_for(work, &phase.copy.upstream().peer)?;
-        remove_tree(&incoming)?;
+        remove_unfinished(&work.state_dir)?;
         info!("copies node {} at {}:{}", peer.node, peer.host, peer.port);
         let command = backup(&work.postgres, &work.state_dir, &peer, &phase.slot);
         let word = || format!("is still copying, {} MB so far", size_of(&incoming) >> 20);
@@ -33,7 +35,14 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     };
     saved::restore(&incoming, &work.state_dir)?;
     standby::follow(&incoming, &work.state_dir, &peer, &phase.slot)?;
-    swap(work, &incoming)
+    let kept = swap::swap(&work.pgdata, &incoming, &work.state_dir)?;
+    info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());
+    Ok(())
+}
+
+/// Removes what an interrupted copy left. Never more than a copy of somebody else: an old PGDATA is not put there.
+pub fn remove_unfinished(state_dir: &StateDir) -> std::result::Result<(), Interrupted> {
+    remove_tree(&incoming(state_dir))
 }
 
 /// The first copy of a node that has no directory yet: into a place of its own, which `fetch` returns.
@@ -82,7 +91,7 @@ pub fn room(state_dir: &StateDir) -> Result<PathBuf> {
 }
 
 /// A sibling of PGDATA, so that a rename puts it in place.
-fn incoming(state_dir: &StateDir) -> PathBuf {
+pub fn incoming(state_dir: &StateDir) -> PathBuf {
     state_dir.path().join("incoming")
 }
 
@@ -90,21 +99,4 @@ fn backup(postgres: &Postgres, state_dir: &StateDir, peer: &Peer, slot: &str) ->
     let mut command = postgres.basebackup(&incoming(state_dir), slot);
     command.arg("-d").arg(standby::backup_conninfo(peer, state_dir));
     command
-}
-
-/// Old and new change places in one step, so that at no moment there is no PGDATA; then the old one goes aside.
-fn swap(work: &Work, incoming: &Path) -> std::result::Result<(), Interrupted> {
-    let kept = work.aside("pgdata")?;
-    if renameat2(AT_FDCWD, incoming, AT_FDCWD, &work.pgdata, RenameFlags::RENAME_EXCHANGE).is_ok() {
-        std::fs::rename(incoming, &kept).map_err(|cause| failed("create", &kept, &cause))?;
-    } else {
-        // A file system without that call.
-        std::fs::rename(&work.pgdata, &kept).map_err(|cause| failed("create", &kept, &cause))?;
-        std::fs::rename(incoming, &work.pgdata).map_err(|cause| failed("create", &work.pgdata, &cause))?;
-    }
-    for path in [&work.pgdata, &kept, incoming] {
-        durable::sync_parent(path).map_err(|cause| failed("write", path, &cause))?;
-    }
-    info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());
-    Ok(())
 }

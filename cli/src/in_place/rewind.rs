@@ -1,5 +1,5 @@
 //! Takes back what this node wrote and its group never acknowledged, with pg_rewind.
-use super::work::{Interrupted, Work, failed};
+use super::work::{Interrupted, Work, aside, failed};
 use super::{saved, source, space};
 use crate::standby;
 use fsm::message::Upstream;
@@ -53,7 +53,7 @@ fn set_aside(work: &Work, fork: Option<Lsn>) -> Result<(), Interrupted> {
     let segment = work.postgres.control(&work.pgdata)?.segment_size;
     let diverged = diverged_segments(work, fork.unwrap_or_default(), segment)?;
     let bytes = diverged.iter().map(|path| space::size_of(path)).sum();
-    let target = work.aside("wal")?;
+    let target = aside(&work.state_dir, "wal")?;
     space::wait_for(work, &work.state_dir.aside(), bytes)?;
     std::fs::create_dir_all(&target).map_err(|cause| failed("create", &target, &cause))?;
     for path in &diverged {

@@ -74,17 +74,6 @@ impl Work {
         Ok(Work { pgdata, state_dir, postgres, signals, _lock: lock })
     }
 
-    /// A place of its own to keep `what` in, named by the time of day. Nothing there is ever deleted by us.
-    pub fn aside(&self, what: &str) -> Result<PathBuf, Interrupted> {
-        const NAME: &[BorrowedFormatItem<'_>] =
-            format_description!(version = 2, "[year][month][day]T[hour][minute][second]");
-        let aside = self.state_dir.aside();
-        std::fs::create_dir_all(&aside).map_err(|cause| failed("create", &aside, &cause))?;
-        let now = OffsetDateTime::now_utc().format(NAME);
-        let now = now.map_err(|cause| Interrupted::Failed(format!("the clock cannot be read: {cause}")))?;
-        Ok(aside.join(format!("{now}-{what}")))
-    }
-
     /// Fails when somebody has asked the server to stop.
     pub fn go_on(&self) -> Result<(), Interrupted> {
         loop {
@@ -153,6 +142,22 @@ impl Work {
                 said = Instant::now();
             }
             std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// A place of its own to keep `what` in, named by the time of day. Nothing there is ever deleted by us.
+pub fn aside(state_dir: &StateDir, what: &str) -> Result<PathBuf, Interrupted> {
+    const NAME: &[BorrowedFormatItem<'_>] =
+        format_description!(version = 2, "[year][month][day]T[hour][minute][second].[subsecond digits:3]");
+    let aside = state_dir.aside();
+    std::fs::create_dir_all(&aside).map_err(|cause| failed("create", &aside, &cause))?;
+    loop {
+        let now = OffsetDateTime::now_utc().format(NAME);
+        let now = now.map_err(|cause| Interrupted::Failed(format!("the clock cannot be read: {cause}")))?;
+        let place = aside.join(format!("{now}-{what}"));
+        if !place.exists() {
+            return Ok(place);
         }
     }
 }
