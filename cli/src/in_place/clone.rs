@@ -15,7 +15,7 @@ use tracing::{info, warn};
 /// Replaces PGDATA by a copy. Tries until it succeeds: without it there is no node.
 pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrupted> {
     swap::check(&work.pgdata, &work.state_dir)?;
-    saved::save(&work.pgdata, &work.state_dir)?;
+    saved::save(&work.pgdata, &work.state_dir, phase.step)?;
     // Before the space is measured: it is ours to free.
     remove_unfinished(&work.state_dir)?;
     let incoming = incoming(&work.state_dir);

@@ -18,7 +18,7 @@ pub enum Outcome {
 
 /// Rewinds PGDATA to the upstream.
 pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result<Outcome, Interrupted> {
-    saved::save(&work.pgdata, &work.state_dir)?;
+    saved::save(&work.pgdata, &work.state_dir, phase.step)?;
     if phase.step == Step::Asked {
         set_aside(work, upstream.fork)?;
         phase.step = Step::Copying;

@@ -1,6 +1,6 @@
 //! The files of PGDATA that are the node's own: kept aside while everything else is replaced.
 use super::work::{Interrupted, failed};
-use node_files::{StateDir, durable};
+use node_files::{StateDir, Step, durable};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,20 @@ use std::path::{Path, PathBuf};
 const FILES: [&str; 5] =
     ["postgresql.auto.conf", "postgresql.conf", "pg_hba.conf", "pg_ident.conf", "pg_autoctl.identity"];
 
-/// Keeps them, unless that was done before an interruption: then PGDATA may hold the source's by now.
-pub fn save(pgdata: &Path, state_dir: &StateDir) -> Result<(), Interrupted> {
+/// Keeps them, unless that was done before an interruption of this very copy: then PGDATA may hold the source's by now.
+pub fn save(pgdata: &Path, state_dir: &StateDir, step: Step) -> Result<(), Interrupted> {
     let kept = directory(state_dir);
-    if kept.exists() {
-        return Ok(());
+    match step {
+        // What stands there is of an earlier copy, and the configuration may have changed since.
+        Step::Asked => forget(state_dir)?,
+        Step::Copying if kept.exists() => return Ok(()),
+        Step::Copying => {
+            return Err(Interrupted::Failed(format!(
+                "\"{}\" is missing, which keeps this node's configuration while PGDATA is copied; bring it back, or drop the \
+                 node and make it anew in another directory (pg_autoctl drop node, pg_autoctl create postgres)",
+                kept.display()
+            )));
+        }
     }
     let begun = state_dir.path().join("saved.new");
     remove_tree(&begun)?;
@@ -83,16 +92,32 @@ mod tests {
         fs::create_dir(&pgdata).unwrap();
         state_dir.create().unwrap();
         fs::write(pgdata.join("postgresql.conf"), "ours").unwrap();
-        save(&pgdata, &state_dir).unwrap();
+        save(&pgdata, &state_dir, Step::Asked).unwrap();
         // The rewind brought the source's files, and was interrupted; it begins again.
         fs::write(pgdata.join("postgresql.conf"), "theirs").unwrap();
         fs::write(pgdata.join("pg_autoctl.identity"), "theirs").unwrap();
-        save(&pgdata, &state_dir).unwrap();
+        save(&pgdata, &state_dir, Step::Copying).unwrap();
         assert_eq!(text(&pgdata, &state_dir, "postgresql.conf").as_deref(), Some("ours"));
         restore(&pgdata, &state_dir).unwrap();
         assert_eq!(fs::read_to_string(pgdata.join("postgresql.conf")).unwrap(), "ours");
         assert!(!pgdata.join("pg_autoctl.identity").exists());
         forget(&state_dir).unwrap();
         assert!(!directory(&state_dir).exists());
+        assert!(save(&pgdata, &state_dir, Step::Copying).is_err(), "PGDATA holds the source's");
+    }
+
+    #[test]
+    fn an_earlier_copy_does_not_bring_its_configuration_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let pgdata = parent.path().join("data");
+        let state_dir = StateDir::beside(&pgdata);
+        fs::create_dir(&pgdata).unwrap();
+        state_dir.create().unwrap();
+        fs::write(pgdata.join("postgresql.conf"), "old").unwrap();
+        save(&pgdata, &state_dir, Step::Asked).unwrap();
+        // A crash between the removal of the marker and that of what was saved; then a change, and another copy.
+        fs::write(pgdata.join("postgresql.conf"), "new").unwrap();
+        save(&pgdata, &state_dir, Step::Asked).unwrap();
+        assert_eq!(text(&pgdata, &state_dir, "postgresql.conf").as_deref(), Some("new"));
     }
 }
