@@ -84,14 +84,17 @@ fn followers() -> BTreeSet<NodeId> {
         .collect()
 }
 
-/// Returns when something has changed that decisions wait for and that nobody rings for.
-pub async fn news_since(before: &Facts) {
+/// Returns when something has come that decisions wait for and that nobody rings for: the server lets sessions in, or one of
+/// `expected` follows. Looks only while there is something to wait for.
+pub async fn news_since(before: &Facts, expected: &BTreeSet<NodeId>) {
+    let missing = !before.in_recovery && !expected.is_subset(&before.followers);
+    if before.accepting && !missing {
+        return std::future::pending().await;
+    }
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let in_recovery = pg::in_recovery();
         let opened = !before.accepting && is_accepting();
-        let followed = !in_recovery && followers() != before.followers;
-        if opened || followed || in_recovery != before.in_recovery {
+        if opened || (missing && followers() != before.followers) {
             return;
         }
     }

@@ -16,8 +16,9 @@ use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, plan};
 use fsm::message::{Assignment, Peer};
 use fsm::state::State;
-use fsm::units::{Lsn, RuleNumber, Term, Timeline};
+use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
 use node_files::{Phase, Secrets};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use tokio::time::Instant;
 
@@ -182,6 +183,11 @@ impl Keeper {
     /// When an attempt to reach the monitor is due, while there is no connection.
     pub fn next_attempt(&self) -> Option<Instant> {
         self.monitor.next_attempt()
+    }
+
+    /// The other nodes of the group, as far as the monitor has named them.
+    pub fn peers(&self) -> BTreeSet<NodeId> {
+        self.told.iter().flat_map(|told| &told.peers).map(|peer| peer.node).collect()
     }
 
     /// The settings may have changed.

@@ -119,10 +119,10 @@ async fn keep(slot: &mut Option<Keeper>, lease: &Rc<Lease>, checkpointer: &Rc<Ch
                 keeper.next_attempt().map_or(heartbeat, |attempt| attempt.min(heartbeat))
             }
         };
-        let seen = keeper.facts.clone();
+        let (seen, expected) = (keeper.facts.clone(), keeper.peers());
         tokio::select! {
             () = sleep_until(next.max(Instant::now())) => {}
-            () = observe::news_since(&seen) => look = FIRST_LOOK,
+            () = observe::news_since(&seen, &expected) => look = FIRST_LOOK,
             () = stir.notified() => {}
             () = keeper.called() => {}
         }

@@ -62,6 +62,8 @@ fn announce(keeper: &mut Keeper, told: &Assignment, left: Timeline) -> Result<()
             state.promotion.filter(|earlier| earlier.term != UNRECORDED && earlier.term < told.term);
         state.history = earlier.map_or(state.history, |earlier| state.history.max(earlier.term));
         state.promotion = Some(Promotion { term: told.term, timeline: left, switch_lsn: Lsn(0) });
+        // From here on it follows nobody: the next life must not take what it finds for its upstream's.
+        state.upstream = None;
     })
 }
 
