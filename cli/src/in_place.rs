@@ -8,11 +8,13 @@
 //! or waits for the next postmaster. A stop therefore ends a copy, and is never lost.
 pub mod child;
 mod clone;
+mod diverged;
 mod rewind;
 mod saved;
 mod source;
 mod space;
 mod swap;
+pub mod sync;
 mod work;
 
 use crate::log;

@@ -185,7 +185,12 @@ pub fn node_settings() -> Vec<(&'static str, String)> {
         ("wal_receiver_timeout", "5s"),
         ("wal_retrieve_retry_interval", "500ms"),
     ];
-    fixed.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+    let mut settings: Vec<_> = fixed.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    if in_place::sync::at_once() {
+        // After a crash or a rewind, the server brings all of PGDATA to the disk before it replays: file by file takes seconds.
+        settings.push(("recovery_init_sync_method", "syncfs".to_owned()));
+    }
+    settings
 }
 
 /// This machine's name.

@@ -1,6 +1,7 @@
 //! PostgreSQL's own programs: where they are, and how we call them.
 use crate::error::{Error, Kind, Result};
 use crate::in_place::child;
+use fsm::units::Timeline;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -20,6 +21,8 @@ pub struct Control {
     pub system_identifier: u64,
     /// Bytes of a WAL segment.
     pub segment_size: u64,
+    /// The timeline of its last checkpoint.
+    pub timeline: Timeline,
 }
 
 impl Postgres {
@@ -277,11 +280,12 @@ fn major_of(version: &str) -> Option<String> {
 fn parse_control(text: &str) -> Option<Control> {
     let field = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;
-        line.split_once(':')?.1.trim().parse().ok()
+        line.split_once(':')?.1.trim().parse::<u64>().ok()
     };
     Some(Control {
         system_identifier: field("Database system identifier")?,
         segment_size: field("Bytes per WAL segment")?,
+        timeline: Timeline(u32::try_from(field("Latest checkpoint's TimeLineID")?).ok()?),
     })
 }
 
@@ -307,8 +311,13 @@ mod tests {
     #[test]
     fn control_data_is_read() {
         let text = "pg_control version number: 1300\nDatabase system identifier:           7123456789012345678\n\
+                    Latest checkpoint's TimeLineID:       2\nLatest checkpoint's PrevTimeLineID:   1\n\
                     Bytes per WAL segment:                16777216\n";
-        let expected = Control { system_identifier: 7_123_456_789_012_345_678, segment_size: 16_777_216 };
+        let expected = Control {
+            system_identifier: 7_123_456_789_012_345_678,
+            segment_size: 16_777_216,
+            timeline: Timeline(2),
+        };
         assert_eq!(parse_control(text), Some(expected));
         assert_eq!(parse_control("nothing"), None);
     }

@@ -22,12 +22,12 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     // The copy is as large as what it replaces, as far as anybody can tell; what it replaces is kept.
     space::wait_for(work, work.state_dir.path(), size_of(&work.pgdata))?;
     let peer = loop {
-        let peer = source::wait_for(work, &phase.copy.upstream().peer)?;
+        let peer = source::wait_for(work, &phase.copy.upstream().peer, source::reachable)?;
         remove_unfinished(&work.state_dir)?;
         info!("copies node {} at {}:{}", peer.node, peer.host, peer.port);
         let command = backup(&work.postgres, &work.state_dir, &peer, &phase.slot);
         let word = || format!("is still copying, {} MB so far", size_of(&incoming) >> 20);
-        if work.run(&command, word)?.success() {
+        if work.run(&command, word)?.status.success() {
             break peer;
         }
         warn!("pg_basebackup failed; tries again");

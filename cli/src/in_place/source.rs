@@ -4,25 +4,30 @@ use super::work::{Interrupted, Work};
 use crate::conf;
 use crate::credentials::Address;
 use crate::monitor::Monitor;
+use crate::sql::Session;
 use fsm::message::Peer;
+use node_files::secrets::REPLICATION_ROLE;
 use node_files::{Secrets, State};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
+use tokio_postgres::Config;
 
 /// A source that is silent for this long is asked about.
 const PATIENCE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Waits until a source can be reached.
-pub fn wait_for(work: &Work, named: &Peer) -> Result<Peer, Interrupted> {
+/// Waits until a source is ready for us; `ready` says why it is not.
+pub fn wait_for(
+    work: &Work,
+    named: &Peer,
+    ready: impl Fn(&Work, &Peer) -> Result<(), String>,
+) -> Result<Peer, Interrupted> {
     let mut peer = named.clone();
     let mut asked = Instant::now();
     work.until(PAUSE, || {
-        if reachable(&peer) {
-            return Ok(peer.clone());
-        }
-        let waiting = format!("waits for node {} at {}:{}", peer.node, peer.host, peer.port);
+        let Err(why) = ready(work, &peer) else { return Ok(peer.clone()) };
+        let waiting = format!("waits for node {} at {}:{}: {why}", peer.node, peer.host, peer.port);
         if asked.elapsed() >= PATIENCE {
             asked = Instant::now();
             if let Some(primary) = present_primary(work) {
@@ -33,10 +38,28 @@ pub fn wait_for(work: &Work, named: &Peer) -> Result<Peer, Interrupted> {
     })
 }
 
-/// Whether a server accepts connections there.
-pub fn reachable(peer: &Peer) -> bool {
-    let addresses = (peer.host.as_str(), peer.port).to_socket_addrs().into_iter().flatten();
-    addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, CONNECT).is_ok())
+/// Somebody accepts connections there.
+pub fn reachable(_: &Work, peer: &Peer) -> Result<(), String> {
+    let addresses = (peer.host.as_str(), peer.port).to_socket_addrs().map_err(|cause| cause.to_string())?;
+    let mut why = "its name has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(_) => return Ok(()),
+            Err(cause) => why = cause.to_string(),
+        }
+    }
+    Err(why)
+}
+
+/// The server there lets our role log in, as pg_rewind will.
+pub fn lets_in(work: &Work, peer: &Peer) -> Result<(), String> {
+    let secrets = Secrets::read(&work.state_dir).map_err(|error| error.to_string())?;
+    let mut config = Config::new();
+    config.host(&peer.host).port(peer.port).user(REPLICATION_ROLE).dbname("postgres");
+    if let Some(password) = secrets.replication_password {
+        config.password(password);
+    }
+    Session::open(&config).map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The group's primary, as the monitor knows it; not ourselves.

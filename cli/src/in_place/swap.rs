@@ -28,22 +28,24 @@ pub fn check(pgdata: &Path, state_dir: &StateDir) -> Result<(), Interrupted> {
 
 fn refusal(pgdata: &Path, directory: &Path, cause: Errno) -> String {
     let (pgdata, directory) = (pgdata.display(), directory.display());
-    match cause {
-        Errno::EBUSY => format!(
+    if cause == Errno::EBUSY {
+        return format!(
             "\"{pgdata}\" must be replaced by a new copy and is a mount point, which cannot be replaced; drop the node and make \
              it anew in a directory below the mount point (pg_autoctl drop node, pg_autoctl create postgres)"
-        ),
-        Errno::EXDEV => format!(
+        );
+    }
+    if cause == Errno::EXDEV {
+        return format!(
             "\"{pgdata}\" must be replaced by a new copy, and \"{directory}\" is on another file system, so that nothing can be \
              moved between them; move that directory to the file system of PGDATA, name its new place in pg_autoctl.state_dir, \
              and start the server again"
-        ),
-        other => format!(
-            "\"{pgdata}\" must be replaced by a new copy and cannot be moved to \"{directory}\" ({}); let the server's user \
-             write in the directories that hold them, and start the server again",
-            other.desc()
-        ),
+        );
     }
+    format!(
+        "\"{pgdata}\" must be replaced by a new copy and cannot be moved to \"{directory}\" ({}); let the server's user write in \
+         the directories that hold them, and start the server again",
+        cause.desc()
+    )
 }
 
 /// Replaces PGDATA by the copy at `incoming`, which is whole and on the disk. Returns where the old one is.

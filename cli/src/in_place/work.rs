@@ -6,8 +6,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use node_files::StateDir;
 use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -15,7 +16,7 @@ use time::macros::format_description;
 use tracing::{info, warn};
 
 /// Between two looks at whatever is waited for.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(5);
 /// Between two words in the log about the same thing.
 const WORD: Duration = Duration::from_secs(5);
 
@@ -122,28 +123,49 @@ impl Work {
     }
 
     /// Runs a program to its end, with a word every few seconds. A stop ends it first.
-    pub fn run(&self, command: &Command, word: impl Fn() -> String) -> Result<ExitStatus, Interrupted> {
-        let program = command.get_program().to_owned();
-        let mut child =
-            child::wrapped(command).spawn().map_err(|cause| failed("run", Path::new(&program), &cause))?;
-        let mut said = Instant::now();
-        loop {
-            if let Some(status) =
-                child.try_wait().map_err(|cause| failed("wait for", Path::new(&program), &cause))?
-            {
-                return Ok(status);
+    pub fn run(&self, command: &Command, word: impl Fn() -> String) -> Result<Heard, Interrupted> {
+        let program = Path::new(command.get_program()).to_path_buf();
+        let mut wrapped = child::wrapped(command);
+        wrapped.stderr(Stdio::piped());
+        let mut child = wrapped.spawn().map_err(|cause| failed("run", &program, &cause))?;
+        let said = child.stderr.take().map(|stderr| std::thread::spawn(|| pass_on(stderr)));
+        let mut last_word = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(|cause| failed("wait for", &program, &cause))? {
+                break status;
             }
             if let Err(stopped) = self.go_on() {
                 end(&mut child);
                 return Err(stopped);
             }
-            if said.elapsed() >= WORD {
+            if last_word.elapsed() >= WORD {
                 info!("{}", word());
-                said = Instant::now();
+                last_word = Instant::now();
             }
             std::thread::sleep(LOOK);
-        }
+        };
+        let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+        Ok(Heard { status, said })
     }
+}
+
+/// What became of a program.
+pub struct Heard {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it said on stderr; it is in the log as well.
+    pub said: String,
+}
+
+fn pass_on(from: impl Read) -> String {
+    let mut said = String::new();
+    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        eprintln!("{line}");
+        said.push_str(&line);
+        said.push('\n');
+    }
+    said
 }
 
 /// A place of its own to keep `what` in, named by the time of day. Nothing there is ever deleted by us.
