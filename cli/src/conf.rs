@@ -77,11 +77,6 @@ pub fn directory_list(directories: &[&std::path::Path]) -> String {
     quoted.collect::<Vec<_>>().join(", ")
 }
 
-/// A value of libpq's `name=value` strings.
-pub fn conninfo_value(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
 fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -133,6 +128,5 @@ mod tests {
     fn odd_names_are_quoted() {
         let list = directory_list(&["/srv/a.autoctl".as_ref(), "/srv/b, c".as_ref()]);
         assert_eq!(list, "/srv/a.autoctl, \"/srv/b, c\"");
-        assert_eq!(conninfo_value("/srv/x's"), r"'/srv/x\'s'");
     }
 }

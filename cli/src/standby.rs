@@ -1,16 +1,15 @@
 //! What a standby must know of the node it follows, as files: the same strings that the keeper would set.
-use crate::conf::{self, conninfo_value};
+use crate::conf;
 use crate::error::{Error, Result};
 use fsm::message::Peer;
-use node_files::secrets::REPLICATION_ROLE;
-use node_files::{StateDir, durable};
+use node_files::{StateDir, conninfo, durable};
 use std::path::Path;
 
 /// Makes `pgdata` a standby of `peer`: settings and signal file.
 pub fn follow(pgdata: &Path, state_dir: &StateDir, peer: &Peer, slot: &str) -> Result<()> {
     let path = pgdata.join("postgresql.auto.conf");
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let conninfo = conninfo(peer, state_dir, slot);
+    let conninfo = conninfo::of_replication(peer, state_dir, slot);
     let text = conf::with(&text, &[("primary_conninfo", conninfo), ("primary_slot_name", slot.to_owned())]);
     durable::write(&path, text.as_bytes())?;
     durable::touch(&pgdata.join("standby.signal"))?;
@@ -19,30 +18,12 @@ pub fn follow(pgdata: &Path, state_dir: &StateDir, peer: &Peer, slot: &str) -> R
 
 /// For pg_basebackup. Not under the standby's own name: what it receives must not look like a standby's WAL.
 pub fn backup_conninfo(peer: &Peer, state_dir: &StateDir) -> String {
-    conninfo(peer, state_dir, "pg_autoctl_copy")
+    conninfo::of_replication(peer, state_dir, "pg_autoctl_copy")
 }
 
 /// For pg_rewind, which reads files through ordinary SQL.
 pub fn rewind_conninfo(peer: &Peer, state_dir: &StateDir) -> String {
-    format!("{} dbname='postgres'", conninfo(peer, state_dir, "pg_autoctl_rewind"))
-}
-
-/// The keeper writes primary_conninfo in the same way, so that it finds nothing to change.
-fn conninfo(peer: &Peer, state_dir: &StateDir, application_name: &str) -> String {
-    let passfile = state_dir.passfile();
-    let parts = [
-        ("host", peer.host.as_str()),
-        ("port", &peer.port.to_string()),
-        ("user", REPLICATION_ROLE),
-        ("application_name", application_name),
-        ("passfile", &passfile.to_string_lossy()),
-        ("connect_timeout", "3"),
-        ("keepalives_idle", "1"),
-        ("keepalives_interval", "1"),
-        ("keepalives_count", "3"),
-        ("tcp_user_timeout", "3000"),
-    ];
-    parts.map(|(key, value)| format!("{key}={}", conninfo_value(value))).join(" ")
+    format!("{} dbname='postgres'", conninfo::of_replication(peer, state_dir, "pg_autoctl_rewind"))
 }
 
 #[cfg(test)]

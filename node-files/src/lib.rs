@@ -6,6 +6,7 @@
 //! Beside PGDATA and not in it, because pg_rewind copies or deletes whatever stands there.
 
 pub mod boots;
+pub mod conninfo;
 pub mod dir;
 pub mod durable;
 pub mod error;

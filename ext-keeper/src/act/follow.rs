@@ -6,7 +6,7 @@ use crate::shared::{gate, receiver};
 use crate::tick::Keeper;
 use fsm::message::Upstream;
 use fsm::rule::{Rule, standby_name};
-use node_files::secrets::REPLICATION_ROLE;
+use node_files::conninfo;
 
 /// Streams from the upstream, whose history the own WAL is part of: the caller has made sure. By the own slot on it: writers
 /// have one for every peer, standbys have none.
@@ -22,7 +22,7 @@ pub async fn follow(keeper: &mut Keeper, upstream: &Upstream, by_slot: bool) -> 
     gate::open(&upstream.peer.host, upstream.peer.port);
     let me = standby_name(keeper.memory.node);
     let wanted = [
-        (Key::PrimaryConninfo, Some(conninfo(keeper, upstream, &me))),
+        (Key::PrimaryConninfo, Some(conninfo::of_replication(&upstream.peer, keeper.memory.dir(), &me))),
         (Key::PrimarySlotName, by_slot.then_some(me)),
         // Nothing left to do for a promotion under the empty rule.
         (Key::SynchronousStandbyNames, Some(String::new())),
@@ -46,23 +46,4 @@ pub async fn cut_off(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
         keeper.settings.make(&mut keeper.local, &[(Key::PrimaryConninfo, Some(String::new()))]).await?;
     }
     Ok(Outcome::Done)
-}
-
-fn conninfo(keeper: &Keeper, upstream: &Upstream, me: &str) -> String {
-    let passfile = keeper.memory.dir().passfile();
-    let parts = [
-        ("host", upstream.peer.host.as_str()),
-        ("port", &upstream.peer.port.to_string()),
-        ("user", REPLICATION_ROLE),
-        ("application_name", me),
-        ("passfile", &passfile.to_string_lossy()),
-        ("connect_timeout", "3"),
-        ("keepalives_idle", "1"),
-        ("keepalives_interval", "1"),
-        ("keepalives_count", "3"),
-        ("tcp_user_timeout", "3000"),
-    ];
-    let quoted =
-        parts.map(|(key, value)| format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
-    quoted.join(" ")
 }
