@@ -1,5 +1,5 @@
 //! Files that are either as they were or as they should be, whatever happens in between.
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, present};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
@@ -55,6 +55,13 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
     // The parser's full message shows the offending line, which may hold a password.
     toml::from_str(&text).map_err(|error| Error::damaged(path, error.message()))
+}
+
+/// What a one-shot file says. It is gone from the disk when this returns, readable or not. Nothing when there was none.
+pub(crate) fn take_toml<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let said = present(read_toml(path));
+    remove(path)?;
+    said
 }
 
 /// Writes `value` as TOML, durably.

@@ -30,14 +30,7 @@ impl Restart {
 
     /// The request that stands there, taken away before anybody acts on it.
     pub fn take(dir: &StateDir) -> Result<Option<Restart>> {
-        let path = dir.restart();
-        let content = match fs::read_to_string(&path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
-        durable::remove(&path)?;
-        toml::from_str(&content).map(Some).map_err(|error| Error::damaged(&path, error.message()))
+        durable::take_toml(&dir.restart())
     }
 
     /// Removes a request, if there is one: it was withdrawn, or it was left behind by a life that ended otherwise.

@@ -6,7 +6,6 @@ use crate::dir::StateDir;
 use crate::error::{Error, Result};
 use crate::{boots, durable};
 use serde::{Deserialize, Serialize};
-use std::fs;
 
 /// Which boot of which node may start as a writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,14 +31,7 @@ impl WriterToken {
 
     /// Consumes the token: whatever becomes of this boot, the token is gone from the disk.
     pub fn take(dir: &StateDir) -> Result<Option<WriterToken>> {
-        let path = dir.writer();
-        let content = match fs::read_to_string(&path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
-        durable::remove(&path)?;
-        toml::from_str(&content).map(Some).map_err(|error| Error::damaged(&path, error.message()))
+        durable::take_toml(&dir.writer())
     }
 
     /// Takes the permission back.
@@ -76,7 +68,7 @@ mod tests {
     fn a_damaged_token_is_gone_all_the_same() {
         let directory = tempfile::tempdir().unwrap();
         let dir = StateDir::at(directory.path());
-        fs::write(dir.writer(), "boot = ").unwrap();
+        std::fs::write(dir.writer(), "boot = ").unwrap();
         assert!(matches!(WriterToken::take(&dir), Err(Error::Damaged { .. })));
         assert_eq!(WriterToken::take(&dir).unwrap(), None);
     }

@@ -318,7 +318,8 @@ fn write_alone(facts: &Facts) -> Option<Group> {
         .flatten()
 }
 
-/// The writer left its unleased state for a rule whose members went away: back to writing alone. It was never confirmed, so nobody was eligible.
+/// The members of a rule that is not confirmed yet went away, and nobody else may be waited for: back to writing alone. `unleased`
+/// is recorded before the writer is told, so nobody is elected any more while it empties the rule (law 4).
 fn give_up_bringing_a_standby_in(facts: &Facts) -> Option<Group> {
     let next = facts.group.next_rule.as_ref().filter(|next| !next.offered && !next.rule.is_empty())?;
     let writer =
