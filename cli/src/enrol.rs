@@ -14,6 +14,7 @@ use crate::postgres::Postgres;
 use crate::printer::Progress;
 use crate::standby;
 use fsm::message::{Assignment, Report, Upstream};
+use fsm::password::Password;
 use fsm::rule::standby_name;
 use fsm::state::State;
 use fsm::units::NodeId;
@@ -189,8 +190,11 @@ impl Enrolment<'_> {
         self.place.configure(self.postgres, pgdata, KEEPER_LIBRARY, self.auth, &settings)
     }
 
-    fn keep_secrets(&self, replication_password: Option<String>) -> Result<()> {
-        let secrets = Secrets { monitor_password: self.password.clone(), replication_password };
+    fn keep_secrets(&self, replication_password: Option<Password>) -> Result<()> {
+        let mut secrets = Secrets { monitor_password: self.password.clone(), ..Secrets::default() };
+        if let Some(password) = replication_password {
+            secrets.take_replication_password(password);
+        }
         Ok(secrets.write(&self.place.state_dir)?)
     }
 }

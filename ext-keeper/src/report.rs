@@ -32,7 +32,7 @@ pub fn of(memory: &Memory, facts: &Facts, pledged_end: Option<(Lsn, Timeline)>) 
         boot: enrolled::boot(),
         system_identifier: pg::system_identifier(),
         // A file that cannot be read holds no password for us; the monitor gives it again.
-        has_replication_password: Secrets::read(memory.dir()).is_ok_and(|s| s.replication_password.is_some()),
+        passwords: Secrets::read(memory.dir()).map(|secrets| secrets.numbers()).unwrap_or_default(),
         ..Report::of(memory.node, memory.role)
     }
 }

@@ -15,6 +15,7 @@ use crate::shared::{clock, fence};
 use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, plan};
 use fsm::message::{Assignment, Peer};
+use fsm::password::Password;
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
 use node_files::{Phase, Secrets};
@@ -261,8 +262,7 @@ impl Keeper {
         // While enough members follow, there is no need for a rule without them.
         self.accepts = told.offer.filter(|_| !self.memory.rule.is_met_by(&self.facts.followers));
         // Last: what goes wrong here must not keep the goal from being known.
-        let kept =
-            told.replication_password.as_deref().map_or(Ok(()), |password| self.keep_password(password));
+        let kept = told.replication_password.clone().map_or(Ok(()), |password| self.keep_password(password));
         self.told = Some(told);
         kept
     }
@@ -317,10 +317,9 @@ impl Keeper {
     }
 
     /// The group's password, for the next time that somebody asks for it.
-    fn keep_password(&mut self, password: &str) -> Result<(), Trouble> {
+    fn keep_password(&mut self, password: Password) -> Result<(), Trouble> {
         let mut secrets = Secrets::read(self.memory.dir())?;
-        if secrets.replication_password.as_deref() != Some(password) {
-            secrets.replication_password = Some(password.to_owned());
+        if secrets.take_replication_password(password) {
             secrets.write(self.memory.dir())?;
             self.accounts_made = false;
         }

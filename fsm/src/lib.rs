@@ -17,6 +17,7 @@ pub mod group;
 pub mod keeper;
 pub mod message;
 pub mod monitor;
+pub mod password;
 pub mod policy;
 pub mod rule;
 pub mod state;

@@ -1,4 +1,5 @@
 //! What keeper and monitor say to each other: JSON on the wire, unknown fields ignored, missing ones as declared here.
+use crate::password::{Password, Passwords};
 use crate::rule::Rule;
 use crate::state::State;
 use crate::units::{Lsn, Millis, NodeId, RuleNumber, Term, Timeline};
@@ -92,9 +93,9 @@ pub struct Report {
     /// The system identifier of its cluster; 0: not known.
     #[serde(default)]
     pub system_identifier: u64,
-    /// The replication password is here.
+    /// The passwords it holds.
     #[serde(default)]
-    pub has_replication_password: bool,
+    pub passwords: Passwords,
     /// What it waits for or what went wrong last, for people.
     #[serde(default)]
     pub note: Option<String>,
@@ -123,7 +124,7 @@ impl Report {
             leaving: false,
             boot: 0,
             system_identifier: 0,
-            has_replication_password: false,
+            passwords: Passwords::default(),
             note: None,
         }
     }
@@ -189,7 +190,10 @@ pub struct Assignment {
     /// The NOTIFY channel of the group.
     #[serde(default)]
     pub channel: String,
-    /// The password of `pgautofailover_replicator`, when the node has none yet. Never logged.
+    /// The password of `pgautofailover_replicator`, when the node does not hold this one yet.
     #[serde(default)]
-    pub replication_password: Option<String>,
+    pub replication_password: Option<Password>,
+    /// The password of `autoctl_node` on the monitor, when the monitor made one that the node does not hold yet.
+    #[serde(default)]
+    pub monitor_password: Option<Password>,
 }

@@ -28,6 +28,10 @@ number! {
     RuleNumber(u64)
 }
 number! {
+    /// The number of a password that the monitor made, growing. 0: it made none.
+    PasswordNumber(u64)
+}
+number! {
     /// A PostgreSQL timeline ID. A number, not a history (law 9). 0: not known.
     Timeline(u32)
 }

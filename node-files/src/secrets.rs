@@ -2,6 +2,8 @@
 use crate::dir::StateDir;
 use crate::durable;
 use crate::error::{Result, present};
+use fsm::password::{Password, Passwords};
+use fsm::units::PasswordNumber;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -16,12 +18,28 @@ pub struct Secrets {
     pub monitor_password: Option<String>,
     /// Of [`REPLICATION_ROLE`] on every node of the group.
     pub replication_password: Option<String>,
+    /// The number that the monitor gave it.
+    pub replication_password_number: PasswordNumber,
 }
 
 impl Secrets {
     /// What stands there; nothing when there is no file.
     pub fn read(dir: &StateDir) -> Result<Secrets> {
         present(durable::read_toml(&dir.secrets())).map(Option::unwrap_or_default)
+    }
+
+    /// Which passwords these are.
+    pub fn numbers(&self) -> Passwords {
+        Passwords { replication: self.replication_password_number, ..Passwords::default() }
+    }
+
+    /// Takes over the group's password. True when it is another one than before.
+    pub fn take_replication_password(&mut self, password: Password) -> bool {
+        let Password { number, text } = password;
+        let (new, text) = (self.replication_password_number != number, Some(text));
+        let new = new || self.replication_password != text;
+        (self.replication_password, self.replication_password_number) = (text, number);
+        new
     }
 
     /// Writes the secrets, and the password file of libpq that is made from them.
@@ -69,6 +87,7 @@ mod tests {
         let secrets = Secrets {
             monitor_password: Some("mon".to_owned()),
             replication_password: Some(r"a:b\c".to_owned()),
+            replication_password_number: PasswordNumber(1),
         };
         secrets.write(&dir).unwrap();
         assert_eq!(Secrets::read(&dir).unwrap(), secrets);

@@ -181,7 +181,7 @@ fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
         offer: draft.offer,
         upstream,
         peers: others.filter_map(|node| peer(scene, node.id)).collect(),
-        replication_password: (!report.has_replication_password)
+        replication_password: (report.passwords.replication != scene.stored.replication_password.number)
             .then(|| scene.stored.replication_password.clone()),
         ..blank(report.node, draft.goal, draft.term, scene.serial)
     })
@@ -200,6 +200,7 @@ fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {
         peers: Vec::new(),
         channel: notify::channel(serial),
         replication_password: None,
+        monitor_password: None,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::board::{Board, NodeSlot};
 use crate::error::Error;
 use crate::pg;
 use fsm::group::{Election, Group, NextRule, Reign};
+use fsm::password::Password;
 use fsm::rule::Rule;
 use fsm::units::{Millis, Moment, NodeId, RuleNumber, Term};
 use pgrx::{JsonB, pg_sys};
@@ -20,7 +21,7 @@ pub struct Stored {
     /// Of the formation.
     pub number_sync_standbys: u32,
     /// For streaming between its nodes.
-    pub replication_password: String,
+    pub replication_password: Password,
     /// What decisions need.
     pub head: Head,
     /// Every recorded reign, oldest first.
@@ -102,7 +103,7 @@ pub fn lock(serial: i32) -> Result<(), Error> {
 const LOAD: &str = "
 SELECT jsonb_build_object(
   'formation', g.formationid, 'number', g.groupid, 'number_sync_standbys', f.number_sync_standbys,
-  'replication_password', g.replication_password,
+  'replication_password', jsonb_build_object('number', g.replication_password_number, 'text', g.replication_password),
   'head', jsonb_build_object(
      'term', g.term, 'rule', g.rule, 'next_rule', g.next_rule, 'election', g.election, 'unleased', g.unleased,
      'last_rule_number', g.last_rule_number, 'longest_lease_ms', g.longest_lease_ms),

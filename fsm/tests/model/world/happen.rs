@@ -176,6 +176,7 @@ impl World {
             peers: Vec::new(),
             channel: String::new(),
             replication_password: None,
+            monitor_password: None,
         })
     }
 
