@@ -3,15 +3,25 @@
 pub mod heartbeat;
 mod operations;
 mod register;
+mod say;
 mod upkeep;
 
 use crate::error::Error;
+use crate::refuse::{self, About};
 use crate::{gucs, pg};
 use fsm::state::State;
 
 /// Runs a function of the SQL surface.
 fn run<T>(function: impl FnOnce() -> Result<T, Error>) -> T {
     function().unwrap_or_else(|error| error.raise())
+}
+
+/// The same for what somebody asks of a formation: refused, it becomes an event.
+fn ask<T>(about: &About, function: impl FnOnce() -> Result<T, Error>) -> T {
+    function().unwrap_or_else(|error| {
+        refuse::note(about, &error);
+        error.raise()
+    })
 }
 
 /// The board belongs to one database: in another one the ids would be other nodes'.

@@ -1,36 +1,17 @@
 //! The board: what the monitor knows for the moment only, in shared memory. Node slots hold what each heartbeat and
 //! each probe brings; group slots order lease grants against evaluations. Every life of the server starts with an empty one.
 use crate::error::Error;
+use fixed::Fixed;
 use fsm::group::{Probe, Session};
 use fsm::units::{Lsn, Millis, Moment, NodeId};
+use refusals::Refusals;
+
+pub mod fixed;
+pub mod refusals;
 
 /// How many nodes one monitor can look after.
 pub const MAX_NODES: usize = 128;
 const HOST_BYTES: usize = 255;
-
-/// A host name in a fixed place.
-#[derive(Clone, Copy)]
-struct Host {
-    length: u8,
-    bytes: [u8; HOST_BYTES],
-}
-
-impl Host {
-    const NONE: Host = Host { length: 0, bytes: [0; HOST_BYTES] };
-
-    /// `register` refuses names that do not fit, so cutting never happens to a name that came by there.
-    fn new(name: &str) -> Host {
-        let mut host = Host::NONE;
-        let length = name.len().min(HOST_BYTES);
-        host.bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
-        host.length = u8::try_from(length).unwrap_or(u8::MAX);
-        host
-    }
-
-    fn get(&self) -> String {
-        String::from_utf8_lossy(&self.bytes[..usize::from(self.length)]).into_owned()
-    }
-}
 
 /// Whether a host name fits on the board.
 pub const fn fits(host: &str) -> bool {
@@ -42,7 +23,8 @@ pub const fn fits(host: &str) -> bool {
 pub struct NodeSlot {
     id: NodeId,
     group: i32,
-    host: Host,
+    /// `register` refuses names that do not fit.
+    host: Fixed<HOST_BYTES>,
     port: u16,
     /// The newest session of its keeper; 0: none in this life of the monitor.
     pub session_number: u64,
@@ -86,6 +68,8 @@ pub struct Board {
     last_session: u64,
     nodes: [Option<NodeSlot>; MAX_NODES],
     groups: [Option<GroupSlot>; MAX_NODES],
+    /// Refusals that are to become events.
+    pub refusals: Refusals,
 }
 
 /// A server to probe, and what is known of it.
@@ -110,7 +94,13 @@ pub struct Target {
 impl Board {
     /// An empty board.
     pub const fn new(started: Moment) -> Board {
-        Board { started, last_session: 0, nodes: [None; MAX_NODES], groups: [None; MAX_NODES] }
+        Board {
+            started,
+            last_session: 0,
+            nodes: [None; MAX_NODES],
+            groups: [None; MAX_NODES],
+            refusals: Refusals::new(),
+        }
     }
 
     /// The slot of a node.
@@ -148,7 +138,7 @@ impl Board {
         let slot = self.nodes[place].get_or_insert(NodeSlot {
             id,
             group,
-            host: Host::NONE,
+            host: Fixed::EMPTY,
             port,
             session_number: 0,
             session: Session::Never,
@@ -160,7 +150,7 @@ impl Board {
             receiver_since: now,
             goal_since: now,
         });
-        (slot.group, slot.host, slot.port) = (group, Host::new(host), port);
+        (slot.group, slot.host, slot.port) = (group, Fixed::new(host), port);
         Ok(slot)
     }
 

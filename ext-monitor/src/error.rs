@@ -1,4 +1,5 @@
 //! What can go wrong, for whoever called: a SQLSTATE, one sentence with the cause, one with what to do next.
+use crate::pg;
 use fsm::monitor::operate::Refusal;
 use fsm::units::NodeId;
 use pgrx::PgSqlErrorCode;
@@ -88,7 +89,8 @@ impl Error {
         }
     }
 
-    fn message(&self) -> String {
+    /// One sentence with the cause.
+    pub fn message(&self) -> String {
         match self {
             Error::NotPreloaded => "pgautofailover is not in shared_preload_libraries of this server".into(),
             Error::WrongDatabase { here, monitor } => {
@@ -167,6 +169,11 @@ impl Error {
             }
             Error::Internal(_) => TRY_AGAIN_OR_REINSTALL,
         }
+    }
+
+    /// The five characters of its SQLSTATE.
+    pub fn sqlstate(&self) -> String {
+        pg::sqlstate_text(self.code() as i32)
     }
 
     /// Raises it as an ERROR of PostgreSQL.

@@ -7,13 +7,12 @@
 use crate::api::heartbeat::{self, Answer};
 use crate::error::Error;
 use crate::notify::{self, Push};
-use crate::store::event::{self, Event};
 use crate::store::group::{self, Stored};
 use crate::store::node::Member;
-use crate::{gucs, pg};
+use crate::{gucs, pg, tell};
 use fsm::group::{Group, Node, Session};
 use fsm::message::Receiver;
-use fsm::monitor::{self, Facts};
+use fsm::monitor;
 use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Moment, NodeId};
@@ -62,11 +61,11 @@ pub fn evaluate<T>(
     let mut scene = begin(serial)?;
     let before = scene.group.clone();
     let result = enter(&mut scene)?;
-    tell(&scene, &before, &scene.group, None)?;
+    tell::changes(&scene, &before, &scene.group, None)?;
     let mut fired: Vec<&'static str> = Vec::new();
     while let Some(decision) = monitor::decide(&scene.group, &scene.policy, scene.now) {
         let before = std::mem::replace(&mut scene.group, decision.group);
-        tell(&scene, &before, &scene.group, Some(decision.rule))?;
+        tell::changes(&scene, &before, &scene.group, Some(decision.rule))?;
         fired.push(decision.rule);
         if fired.len() > MOST_DECISIONS {
             let rules = fired.split_off(MOST_DECISIONS - 5);
@@ -163,72 +162,6 @@ impl Scene {
                 entry.answer = Some(answer);
             }
         });
-    }
-}
-
-// ---- what is told
-
-/// Events and notifications for everything that differs between two moments of an evaluation.
-fn tell(scene: &Scene, before: &Group, after: &Group, rule: Option<&'static str>) -> Result<(), Error> {
-    let mut told = false;
-    for node in &after.nodes {
-        let Some(member) = scene.member(node.id) else { continue };
-        let Some(text) = describe(member, before.node(node.id), node, rule) else { continue };
-        record(scene, before, Some((member, node)), &text, rule)?;
-        let health = Facts::new(after, &scene.policy, scene.now).health(node);
-        notify::state(&scene.stored.formation, scene.stored.number, member, node, health)?;
-        told = true;
-    }
-    for gone in before.nodes.iter().filter(|node| after.node(node.id).is_none()) {
-        let Some(member) = scene.member(gone.id) else { continue };
-        let text = format!("{} has left the group", name(member));
-        record(scene, before, Some((member, gone)), &text, rule)?;
-        told = true;
-    }
-    match rule {
-        Some(fired) if !told => {
-            let Stored { formation, number, .. } = &scene.stored;
-            let text = format!("Group {number} of formation {formation}, term {}: {fired}", after.term);
-            record(scene, before, None, &text, rule)
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn record(
-    scene: &Scene,
-    before: &Group,
-    node: Option<(&Member, &Node)>,
-    text: &str,
-    rule: Option<&str>,
-) -> Result<(), Error> {
-    event::record(&Event {
-        formation: &scene.stored.formation,
-        group: scene.stored.number,
-        node,
-        description: text,
-        rule,
-        facts: rule.map(|_| before),
-    })?;
-    notify::log(text)
-}
-
-fn name(member: &Member) -> String {
-    format!("Node {} \"{}\" ({}:{})", member.id, member.name, member.host, member.port)
-}
-
-/// One sentence about what is new of a node, when something is.
-fn describe(member: &Member, before: Option<&Node>, after: &Node, rule: Option<&str>) -> Option<String> {
-    let because = rule.map(|rule| format!(": {rule}")).unwrap_or_default();
-    let Some(before) = before else {
-        return Some(format!("{} is registered, to become {}", name(member), after.goal));
-    };
-    match (before.reported != after.reported, before.goal != after.goal) {
-        (_, true) => {
-            Some(format!("{} is {} and is to become {}{because}", name(member), after.reported, after.goal))
-        }
-        (true, false) => Some(format!("{} is {} now", name(member), after.reported)),
-        (false, false) => None,
     }
 }
 

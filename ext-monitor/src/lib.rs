@@ -18,8 +18,11 @@ mod gucs;
 mod notify;
 mod pg;
 mod probe;
+mod refuse;
 mod session;
 mod store;
+mod tell;
+mod transaction;
 mod watch;
 mod worker;
 

@@ -34,10 +34,18 @@ pub fn log(text: &str) -> Result<(), Error> {
     send("log", text)
 }
 
-/// A node's states, on channel `state`.
-pub fn state(formation: &str, group: i32, member: &Member, node: &Node, health: Health) -> Result<(), Error> {
+/// A node's states, on channel `state`. The event's id tells two notifications apart that say the same.
+pub fn state(
+    event: i64,
+    formation: &str,
+    group: i32,
+    member: &Member,
+    node: &Node,
+    health: Health,
+) -> Result<(), Error> {
     let payload = json!({
         "type": "state",
+        "eventId": event,
         "formation": formation,
         "groupId": group,
         "nodeId": node.id,

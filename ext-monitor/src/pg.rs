@@ -52,7 +52,7 @@ pub fn now() -> Moment {
 
 // ---- transactions
 
-/// Registers what [`crate::evaluate`] does at the end of a transaction. Every backend inherits it from the postmaster.
+/// Registers what [`crate::evaluate`] and [`crate::tell`] do at the end of a transaction. Every backend inherits it from the postmaster.
 pub fn watch_transactions() {
     // SAFETY: called once, in the postmaster; the callbacks live as long as the library.
     unsafe {
@@ -67,8 +67,16 @@ unsafe extern "C-unwind" fn at_transaction_end(
     _argument: *mut std::ffi::c_void,
 ) {
     match event {
-        pg_sys::XactEvent::XACT_EVENT_COMMIT => crate::evaluate::at_commit(),
-        pg_sys::XactEvent::XACT_EVENT_ABORT => crate::evaluate::at_abort(),
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
+            crate::evaluate::at_commit();
+            crate::tell::at_commit();
+            crate::refuse::at_commit();
+        }
+        pg_sys::XactEvent::XACT_EVENT_ABORT => {
+            crate::evaluate::at_abort();
+            crate::tell::at_abort();
+            crate::refuse::at_abort();
+        }
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => crate::evaluate::at_prepare(),
         _ => {}
     }
@@ -77,13 +85,43 @@ unsafe extern "C-unwind" fn at_transaction_end(
 #[pg_guard]
 unsafe extern "C-unwind" fn at_subtransaction_end(
     event: pg_sys::SubXactEvent::Type,
-    _own: pg_sys::SubTransactionId,
-    _parent: pg_sys::SubTransactionId,
+    own: pg_sys::SubTransactionId,
+    parent: pg_sys::SubTransactionId,
     _argument: *mut std::ffi::c_void,
 ) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        crate::evaluate::at_abort();
+    match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+            crate::tell::at_release(own, parent);
+            crate::refuse::at_release(own, parent);
+        }
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            crate::evaluate::at_abort();
+            crate::tell::at_rollback(own);
+            crate::refuse::at_rollback(own);
+        }
+        _ => {}
     }
+}
+
+/// The number of the subtransaction that we are in.
+pub fn subtransaction() -> u32 {
+    // SAFETY: we are in a transaction.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Whom this session logged in as, whatever rights it runs with at this moment.
+pub fn session_user() -> String {
+    // SAFETY: in a transaction; returns a palloc'ed string, or NULL when the role was dropped meanwhile.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), true);
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// The five characters of a SQLSTATE, which PostgreSQL packs six bits each.
+pub fn sqlstate_text(code: i32) -> String {
+    let character = |place: u32| char::from(b'0' + ((code >> (6 * place)) & 0x3f) as u8);
+    (0..5).map(character).collect()
 }
 
 /// Waits until this transaction alone evaluates `group`, and holds that until the transaction has ended, its

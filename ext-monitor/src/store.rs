@@ -32,3 +32,13 @@ fn write(statement: &str, arguments: &[DatumWithOid]) -> Result<(), Error> {
     Spi::connect_mut(|client| client.update(statement, None, arguments).map(|_| ()))?;
     Ok(())
 }
+
+/// The same for a statement that returns a row: its first column.
+fn write_and_fetch<T: FromDatum + IntoDatum>(
+    statement: &str,
+    arguments: &[DatumWithOid],
+) -> Result<Option<T>, Error> {
+    pg::commit_durably();
+    let found = Spi::connect_mut(|client| client.update(statement, None, arguments)?.first().get_one::<T>())?;
+    Ok(found)
+}

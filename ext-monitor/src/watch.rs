@@ -190,6 +190,9 @@ impl Watch {
 
     async fn keep_house(&mut self) {
         let now = Instant::now();
+        if pg::board(|board| board.refusals.is_due(pg::now())).unwrap_or(false) {
+            self.local.tell_refusals().await;
+        }
         if now >= self.next_wake_up || self.local.is_new() {
             let done = self.local.wake_up().await;
             self.next_wake_up = now + if done { WAKE_UP } else { Duration::from_secs(1) };

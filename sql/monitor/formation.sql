@@ -62,12 +62,16 @@ BEGIN
     INSERT INTO pgautofailover.formation
     VALUES (formation_id, kind, dbname, opt_secondary, number_sync_standbys)
     ON CONFLICT (formationid) DO NOTHING;
+    IF FOUND THEN
+        PERFORM pgautofailover.tell_command(formation_id, NULL, 'create_formation');
+    END IF;
     SELECT f.* INTO made FROM pgautofailover.formation f WHERE f.formationid = formation_id;
     IF (made.kind, made.dbname, made.opt_secondary, made.number_sync_standbys)
        IS DISTINCT FROM (kind, dbname, opt_secondary, number_sync_standbys) THEN
-        RAISE unique_violation USING
-            MESSAGE = format('formation "%s" exists already, with other settings', formation_id),
-            HINT = 'Choose another name, or change the settings of the existing formation.';
+        PERFORM pgautofailover.refuse(
+            'create_formation', formation_id, NULL, '23505',
+            format('formation "%s" exists already, with other settings', formation_id),
+            'Choose another name, or change the settings of the existing formation.');
     END IF;
     RETURN made;
 END
@@ -80,15 +84,16 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, 
 BEGIN
     PERFORM FROM pgautofailover.formation f WHERE f.formationid = formation_id FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE invalid_object_definition USING
-            MESSAGE = format('no formation is called "%s"', formation_id),
-            HINT = 'SELECT formationid FROM pgautofailover.formation lists them.';
+        PERFORM pgautofailover.refuse(
+            'drop_formation', formation_id, NULL, '42P17', format('no formation is called "%s"', formation_id),
+            'SELECT formationid FROM pgautofailover.formation lists them.');
     END IF;
     IF EXISTS (SELECT FROM pgautofailover.node_state n WHERE n.formationid = formation_id) THEN
-        RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('formation "%s" still has nodes', formation_id),
-            HINT = 'Drop its nodes first, with pg_autoctl drop node.';
+        PERFORM pgautofailover.refuse(
+            'drop_formation', formation_id, NULL, '55000', format('formation "%s" still has nodes', formation_id),
+            'Drop its nodes first, with pg_autoctl drop node.');
     END IF;
+    PERFORM pgautofailover.tell_command(formation_id, NULL, 'drop_formation');
     DELETE FROM pgautofailover.group_state g WHERE g.formationid = formation_id;
     DELETE FROM pgautofailover.formation f WHERE f.formationid = formation_id;
 END

@@ -1,8 +1,9 @@
 //! A keeper's report and its answer. When nothing is new the answer is the one given before, and neither row nor WAL
 //! is written: LSN and time go to the board.
-use super::{check_database, run, state_named};
+use super::{ask, check_database, state_named};
 use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
+use crate::refuse::About;
 use crate::store::group;
 use crate::store::node::Member;
 use crate::{gucs, notify, pg, session};
@@ -49,7 +50,8 @@ fn without_lsn(report: &Report) -> Report {
 /// `pgautofailover.keeper_report`: JSON of a [`Report`] in, JSON of an [`Assignment`] out.
 #[pg_extern(sql = false)]
 fn keeper_report(report: &str) -> String {
-    run(|| {
+    const WHAT: &str = "keeper_report";
+    let report = ask(&About::heartbeat(WHAT, None), || {
         check_database()?;
         let report: Report =
             serde_json::from_str(report).map_err(|error| Error::BadReport(error.to_string()))?;
@@ -59,10 +61,11 @@ fn keeper_report(report: &str) -> String {
                 report.version
             )));
         }
-        match again(&report)? {
-            Some(answer) => Ok(answer),
-            None => answer(&report),
-        }
+        Ok(report)
+    });
+    ask(&About::heartbeat(WHAT, Some(report.node)), || match again(&report)? {
+        Some(answer) => Ok(answer),
+        None => answer(&report),
     })
 }
 
@@ -208,7 +211,7 @@ fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {
 /// of ours would say in that state. No session, so no lease.
 #[pg_extern(sql = false)]
 fn hear_tool(node_id: i64, state: &str, is_running: bool, timeline: i32, lsn: &str, rep_state: &str) {
-    run(|| {
+    ask(&About::heartbeat("node_active", Some(NodeId(node_id))), || {
         check_database()?;
         let id = NodeId(node_id);
         let state = state_named(state)?;

@@ -1,9 +1,10 @@
 //! Taking a node in.
 use super::heartbeat::check_cluster;
-use super::{check_database, run, state_named};
+use super::{ask, check_database, state_named};
 use crate::board;
 use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
+use crate::refuse::About;
 use crate::store::node::{Member, NodeState};
 use crate::store::{formation, group, node};
 use fsm::group::Group;
@@ -42,7 +43,8 @@ fn register(
     quorum: bool,
     cluster: &str,
 ) -> i64 {
-    run(|| {
+    let about = About { address: Some((host, port)), ..About::formation("register_node", formation) };
+    ask(&about, || {
         check_database()?;
         let wish = Wish {
             formation,

@@ -1,5 +1,5 @@
 //! The table `event`.
-use super::write;
+use super::write_and_fetch;
 use crate::error::Error;
 use crate::store::node::Member;
 use fsm::group::{Group, Node};
@@ -7,11 +7,12 @@ use pgrx::JsonB;
 use serde_json::json;
 
 /// What an event tells.
+#[derive(Clone, Copy)]
 pub struct Event<'a> {
-    /// The formation it happened in.
-    pub formation: &'a str,
-    /// The group's number.
-    pub group: i32,
+    /// The formation it happened in; none: a refusal that names none we know.
+    pub formation: Option<&'a str>,
+    /// The group's number; none: the formation as a whole.
+    pub group: Option<i32>,
     /// The node it is about, as it is after the event; none: the group.
     pub node: Option<(&'a Member, &'a Node)>,
     /// One sentence.
@@ -22,8 +23,8 @@ pub struct Event<'a> {
     pub facts: Option<&'a Group>,
 }
 
-/// Writes it down.
-pub fn record(event: &Event) -> Result<(), Error> {
+/// Writes it down; returns its id.
+pub fn record(event: &Event) -> Result<i64, Error> {
     let mut row = json!({
         "formationid": event.formation,
         "groupid": event.group,
@@ -47,7 +48,7 @@ pub fn record(event: &Event) -> Result<(), Error> {
         fields.extend(about.as_object().cloned().unwrap_or_default());
     }
     let facts = event.facts.map(serde_json::to_value).transpose()?;
-    write(
+    let id = write_and_fetch(
         "WITH made AS (
            INSERT INTO pgautofailover.event (formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate,
                   goalstate, reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum,
@@ -55,8 +56,10 @@ pub fn record(event: &Event) -> Result<(), Error> {
            SELECT formationid, nodeid, groupid, nodename, nodehost, nodeport, reportedstate, goalstate,
                   reportedrepstate, reportedtli, reportedlsn, candidatepriority, replicationquorum, description, rule
              FROM pg_catalog.jsonb_populate_record(NULL::pgautofailover.event, $1)
-           RETURNING eventid)
-         INSERT INTO pgautofailover.event_facts SELECT eventid, $2 FROM made WHERE $2 IS NOT NULL",
+           RETURNING eventid),
+         explained AS (INSERT INTO pgautofailover.event_facts SELECT eventid, $2 FROM made WHERE $2 IS NOT NULL)
+         SELECT eventid FROM made",
         &[JsonB(row).into(), facts.map(JsonB).into()],
-    )
+    )?;
+    id.ok_or_else(|| Error::Internal("the table pgautofailover.event gave an event no number".into()))
 }

@@ -92,12 +92,14 @@ pub fn all() -> Result<Vec<i32>, Error> {
 
 /// Waits until nobody else evaluates the group. Held to the end of the transaction.
 pub fn lock(serial: i32) -> Result<(), Error> {
-    let table: Option<pg_sys::Oid> =
-        fetch("SELECT 'pgautofailover.group_state'::pg_catalog.regclass::oid", &[])?;
-    let table =
-        table.ok_or_else(|| Error::Internal("the table pgautofailover.group_state is missing".into()))?;
-    pg::lock_group(table, serial);
+    pg::lock_group(table()?, serial);
     Ok(())
+}
+
+/// The table's identity; group 0, which there is not, stands for what belongs to no group.
+pub fn table() -> Result<pg_sys::Oid, Error> {
+    let table = fetch("SELECT 'pgautofailover.group_state'::pg_catalog.regclass::oid", &[])?;
+    table.ok_or_else(|| Error::Internal("the table pgautofailover.group_state is missing".into()))
 }
 
 const LOAD: &str = "

@@ -73,6 +73,11 @@ impl Local {
         done
     }
 
+    /// Makes events of what was refused. What is not told now stays noted.
+    pub async fn tell_refusals(&mut self) {
+        self.call("SELECT pgautofailover.tell_refusals()").await;
+    }
+
     /// Deletes events that are too old.
     pub async fn prune_events(&mut self) {
         self.call("SELECT pgautofailover.prune_events()").await;
