@@ -103,6 +103,7 @@ pub async fn run(action: Action, keeper: &mut Keeper, told: &Assignment) -> Resu
         Action::Promote => promote::promote(keeper, told).await,
         Action::Checkpoint => checkpoint::ask(keeper),
         Action::Rejoin => rejoin::rejoin(keeper, told).await,
+        Action::FollowAsItIs => rejoin::follow_as_it_is(keeper, told).await,
         Action::FetchMissing => rejoin::fetch_missing(keeper, told).await,
         Action::CutOff => follow::cut_off(keeper).await,
         Action::LeaveGroup => fence::leave_group(keeper),

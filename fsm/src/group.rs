@@ -145,6 +145,11 @@ pub struct Group {
     pub last_rule_number: RuleNumber,
     /// Of the formation: how many standbys a commit waits for.
     pub number_sync_standbys: u32,
+    /// The node that an operator wants as the next winner.
+    pub wanted: Option<NodeId>,
+    /// Of a monitor that was built from the nodes: who is named by the writer's rule and has not come yet. Nothing is
+    /// decided before all have, or were given up by hand.
+    pub awaited: BTreeSet<NodeId>,
     /// *Volatile.* The last moment at which a granted lease can still run.
     pub granted_until: Moment,
     /// *Volatile.* When the monitor started.
@@ -201,6 +206,8 @@ impl Default for Group {
             unleased: false,
             last_rule_number: RuleNumber(0),
             number_sync_standbys: 0,
+            wanted: None,
+            awaited: BTreeSet::new(),
             granted_until: Moment(0),
             monitor_started: Moment(0),
             nodes: Vec::new(),

@@ -36,6 +36,8 @@ pub enum Action {
     Checkpoint,
     /// Follow the upstream: as it is, after a rewind, or as a new copy (see [`rejoin`]).
     Rejoin,
+    /// Follow the upstream if the own history allows it as it is; no restart, no rewind, no copy.
+    FollowAsItIs,
     /// Fetch WAL from the named peer up to the named position, then cut the receiver off again.
     FetchMissing,
     /// The receiver stays cut off.
@@ -73,6 +75,8 @@ const NOT_WRITING: &[State] = &[
     ReportLsn,
     FastForward,
     JoinSecondary,
+    WaitMaintenance,
+    Maintenance,
 ];
 const ANY: &[State] = &[
     Init,
@@ -88,6 +92,8 @@ const ANY: &[State] = &[
     ReportLsn,
     FastForward,
     JoinSecondary,
+    WaitMaintenance,
+    Maintenance,
     Dropped,
 ];
 
@@ -124,6 +130,10 @@ pub const TABLE: &[Transition] = &[
                  why: "follows, and is not promotable yet" },
     Transition { from: ANY,         to: Secondary,   actions: &[RaiseFence, RestartAsStandby, Rejoin],
                  why: "follows, and is covered by the rule" },
+    Transition { from: ANY,         to: WaitMaintenance, actions: &[RaiseFence, RestartAsStandby, FollowAsItIs],
+                 why: "to be taken down, as soon as no commit waits for it" },
+    Transition { from: ANY,         to: Maintenance, actions: &[RaiseFence, FollowAsItIs],
+                 why: "the server is its operator's: stopped, started and upgraded by nobody else" },
     Transition { from: ANY,         to: WaitStandby, actions: &[],
                  why: "the primary makes room first" },
     Transition { from: ANY,         to: Dropped,     actions: &[LeaveGroup],
@@ -207,7 +217,7 @@ mod tests {
             let opens = row.actions.contains(&EnterUnleased) || row.actions.contains(&EnterLeased);
             assert_eq!(opens, row.to.writes(), "{}", row.to);
             let leaves =
-                matches!(row.to, Draining | Demoted | ReportLsn | JoinSecondary | CatchingUp | Secondary);
+                row.to.has_upstream() || matches!(row.to, Draining | Demoted | ReportLsn | JoinSecondary);
             if leaves {
                 assert_eq!(row.actions.first(), Some(&RaiseFence), "{}", row.to);
             }

@@ -4,6 +4,7 @@ pub mod election;
 pub mod facts;
 pub mod operate;
 pub mod rules;
+mod wishes;
 
 use crate::group::Group;
 use crate::policy::Policy;
@@ -29,6 +30,10 @@ pub fn decide(group: &Group, policy: &Policy, now: Moment) -> Option<Decision> {
 
 /// The same by other rules, so that a test can see a wrong rule found out.
 pub fn decide_by(rules: &[Rule], group: &Group, policy: &Policy, now: Moment) -> Option<Decision> {
+    // What a monitor does not know of yet, it cannot decide about (law 6).
+    if !group.awaited.is_empty() {
+        return None;
+    }
     let facts = Facts::new(group, policy, now);
     rules.iter().find_map(|rule| {
         let mut after = (rule.apply)(&facts)?;

@@ -47,15 +47,15 @@ states! {
     StopReplication = "stop_replication",
     /// Registered; waits for the primary to make room for it.
     WaitStandby = "wait_standby",
-    /// Out of the rule, its server may be stopped.
+    /// No rule names it, its server may be stopped; followed and restarted by nobody but its operator.
     Maintenance = "maintenance",
     /// Kept for its name; not assigned.
     JoinPrimary = "join_primary",
     /// Kept for its name; not assigned: a rule's number says it.
     ApplySettings = "apply_settings",
-    /// Kept for its name; not assigned yet.
+    /// Kept for its name; not assigned: the primary hands over first, as for any failover.
     PrepareMaintenance = "prepare_maintenance",
-    /// Kept for its name; not assigned yet.
+    /// To be taken down; the primary is to confirm a rule without it first.
     WaitMaintenance = "wait_maintenance",
     /// Cut off from its upstream by its own pledge; has told its end of WAL.
     ReportLsn = "report_lsn",
@@ -78,9 +78,19 @@ impl State {
         matches!(self, State::Single | State::WaitPrimary)
     }
 
-    /// Whether a node in this state follows an upstream.
+    /// Whether a node in this state follows an upstream, and is brought back to it by a rewind or a new copy if need be.
     pub const fn follows(self) -> bool {
         matches!(self, State::CatchingUp | State::Secondary)
+    }
+
+    /// Whether a node in this state is told whom to follow.
+    pub const fn has_upstream(self) -> bool {
+        self.follows() || matches!(self, State::WaitMaintenance | State::Maintenance)
+    }
+
+    /// Whether a node with this goal is on its way out of the rule, or out of it for good.
+    pub const fn leaves_the_rule(self) -> bool {
+        matches!(self, State::Dropped | State::WaitMaintenance | State::Maintenance)
     }
 }
 

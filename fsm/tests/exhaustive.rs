@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// What the rules and the operations assign. A goal that is missing here is found by the scenarios and by the model,
 /// where a keeper without a way panics.
-const GOALS: [State; 13] = [
+const GOALS: [State; 15] = [
     State::Single,
     State::WaitPrimary,
     State::Primary,
@@ -19,6 +19,8 @@ const GOALS: [State; 13] = [
     State::ReportLsn,
     State::FastForward,
     State::JoinSecondary,
+    State::WaitMaintenance,
+    State::Maintenance,
     State::Dropped,
 ];
 

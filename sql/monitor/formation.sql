@@ -22,6 +22,8 @@ CREATE TABLE pgautofailover.group_state (
     next_rule            jsonb,
     election             jsonb,
     unleased             bool   NOT NULL DEFAULT false,
+    wanted               bigint,
+    awaited              jsonb  NOT NULL DEFAULT '[]',
     last_rule_number     bigint NOT NULL DEFAULT 0,
     longest_lease_ms     bigint NOT NULL DEFAULT 0,
     replication_password text   NOT NULL,
@@ -35,6 +37,8 @@ COMMENT ON COLUMN pgautofailover.group_state.rule IS 'the rule in force: how man
 COMMENT ON COLUMN pgautofailover.group_state.next_rule IS 'the rule that is being brought in force, or offered';
 COMMENT ON COLUMN pgautofailover.group_state.election IS 'the election under way: its term, its winner, the rule of the winner''s reign';
 COMMENT ON COLUMN pgautofailover.group_state.unleased IS 'the writer may commit without a lease, so nobody else is eligible';
+COMMENT ON COLUMN pgautofailover.group_state.wanted IS 'the node that an operator wants as the next primary';
+COMMENT ON COLUMN pgautofailover.group_state.awaited IS 'nodes that a new monitor was told of and that have not come to it yet: nothing is decided before they have';
 COMMENT ON COLUMN pgautofailover.group_state.longest_lease_ms IS 'the longest lease ever granted: one of that length may still run after a restart of the monitor';
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.group_state', '');
 

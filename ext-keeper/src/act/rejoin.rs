@@ -51,6 +51,21 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
     restart::with_copy(keeper, &Phase { step: phase::Step::Asked, slot, copy }, purpose).await
 }
 
+/// Follows the assigned upstream when that needs no more than a setting. The server is its operator's for the moment: whatever else
+/// it would take has time until the maintenance is over.
+pub async fn follow_as_it_is(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
+    let Some(upstream) = told.upstream.as_ref().filter(|_| keeper.facts.in_recovery) else {
+        return Ok(Outcome::Done);
+    };
+    let end = keeper.wal_end.find(&mut keeper.local).await?;
+    let continues = fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) == Method::Follow
+        && end.is_some_and(|(_, timeline)| timeline <= upstream.timeline);
+    if follows_already(keeper, upstream) || continues {
+        follow::follow(keeper, upstream, true).await?;
+    }
+    Ok(Outcome::Done)
+}
+
 /// Fetches WAL from the peer that has most of it, and cuts the receiver off again.
 pub async fn fetch_missing(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
     let Some(upstream) = &told.upstream else {

@@ -60,6 +60,8 @@ impl Keeper {
                 | State::JoinSecondary
                 | State::FastForward
                 | State::ReportLsn
+                | State::WaitMaintenance
+                | State::Maintenance
         );
         let promotes = self.memory.goal == State::PreparePromotion && self.memory.pledge == self.memory.term;
         let demoted = self.began_as_standby && matches!(self.memory.role, State::Demoted | State::Draining);

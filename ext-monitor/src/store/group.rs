@@ -10,6 +10,7 @@ use fsm::rule::Rule;
 use fsm::units::{Millis, Moment, NodeId, RuleNumber, Term};
 use pgrx::{JsonB, pg_sys};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A group as it is stored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -43,6 +44,10 @@ pub struct Head {
     pub election: Option<Election>,
     /// See [`Group::unleased`].
     pub unleased: bool,
+    /// See [`Group::wanted`].
+    pub wanted: Option<NodeId>,
+    /// See [`Group::awaited`].
+    pub awaited: BTreeSet<NodeId>,
     /// See [`Group::last_rule_number`].
     pub last_rule_number: RuleNumber,
     /// The longest lease ever granted: after a restart of the monitor one of that length may still run.
@@ -108,6 +113,7 @@ SELECT jsonb_build_object(
   'replication_password', jsonb_build_object('number', g.replication_password_number, 'text', g.replication_password),
   'head', jsonb_build_object(
      'term', g.term, 'rule', g.rule, 'next_rule', g.next_rule, 'election', g.election, 'unleased', g.unleased,
+     'wanted', g.wanted, 'awaited', g.awaited,
      'last_rule_number', g.last_rule_number, 'longest_lease_ms', g.longest_lease_ms),
   'reigns', coalesce(
      (SELECT jsonb_agg(jsonb_build_object('term', r.term, 'writer', r.writer, 'timeline', r.timeline,
@@ -153,6 +159,8 @@ impl Stored {
             unleased: self.head.unleased,
             last_rule_number: self.head.last_rule_number,
             number_sync_standbys: self.number_sync_standbys,
+            wanted: self.head.wanted,
+            awaited: self.head.awaited.clone(),
             granted_until: granted_until.max(from_before),
             monitor_started: board.started,
             nodes,
@@ -174,6 +182,8 @@ pub fn save(
         next_rule: group.next_rule.clone(),
         election: group.election.clone(),
         unleased: group.unleased,
+        wanted: group.wanted,
+        awaited: group.awaited.clone(),
         last_rule_number: group.last_rule_number,
         longest_lease_ms: before.head.longest_lease_ms.max(lease),
     };
@@ -183,10 +193,10 @@ pub fn save(
         write(
             "UPDATE pgautofailover.group_state g
                 SET term = x.term, rule = x.rule, next_rule = x.next_rule, election = x.election,
-                    unleased = x.unleased, last_rule_number = x.last_rule_number,
+                    unleased = x.unleased, wanted = x.wanted, awaited = x.awaited, last_rule_number = x.last_rule_number,
                     longest_lease_ms = x.longest_lease_ms
                FROM pg_catalog.jsonb_to_record($2) AS x(term bigint, rule jsonb, next_rule jsonb, election jsonb,
-                    unleased bool, last_rule_number bigint, longest_lease_ms bigint)
+                    unleased bool, wanted bigint, awaited jsonb, last_rule_number bigint, longest_lease_ms bigint)
               WHERE g.groupserial = $1",
             &[serial.into(), JsonB(serde_json::to_value(&head)?).into()],
         )?;

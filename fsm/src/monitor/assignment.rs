@@ -89,7 +89,7 @@ fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {
     }
     let (writer, reign) = (facts.writer()?, group.reign()?);
     let ready = group.election.is_none() && writer.goal.writes() && writer.reported.writes();
-    (ready && node.goal.follows() && node.id != writer.id).then(|| UpstreamDraft {
+    (ready && node.goal.has_upstream() && node.id != writer.id).then(|| UpstreamDraft {
         node: writer.id,
         term: reign.term,
         timeline: reign.timeline,

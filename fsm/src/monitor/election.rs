@@ -58,7 +58,7 @@ pub fn is_held(facts: &Facts, term: Term) -> bool {
 /// switchover that it wins again is none.
 fn awaits_others(facts: &Facts, term: Term) -> bool {
     facts.group.nodes.iter().any(|node| {
-        let asked = node.goal == State::ReportLsn && node.pledge < term && node.priority > 0;
+        let asked = node.goal == State::ReportLsn && node.pledge < term && facts.may_win(node);
         let can = facts.in_contact(node) && node.in_recovery && !facts.is_impostor(node);
         asked && can && facts.now.since(node.goal_since) <= facts.policy.drain
     })
@@ -85,10 +85,14 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
     let pledged = to_choose_from(facts, term);
     let best = most_advanced(facts, term)?;
     let old_writer = facts.group.reign().map(|reign| reign.writer);
-    let winner =
-        pledged.iter().copied().filter(|node| node.priority > 0 && facts.in_contact(node)).max_by_key(
-            |node| (facts.progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id)),
-        )?;
+    let can_win = |node: &&Node| facts.may_win(node) && facts.in_contact(node);
+    let rank = |node: &&Node| {
+        // What it lacks can be fetched only from somebody who is there.
+        let reachable = facts.progress(node) == facts.progress(best) || facts.in_contact(best);
+        let wanted = facts.group.wanted == Some(node.id) && reachable;
+        (wanted, facts.progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id))
+    };
+    let winner = pledged.iter().copied().filter(can_win).max_by_key(rank)?;
     let behind = facts.progress(winner) < facts.progress(best);
     if behind && !facts.in_contact(best) {
         return None;
@@ -110,7 +114,7 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
 /// the others count as well rather than too few; see [`record`] for what they are worth.
 fn members_under(facts: &Facts, winner: &Node, best: &Node, pledged: &[&Node]) -> BTreeSet<NodeId> {
     let reach = facts.progress(best);
-    let fits = |node: &Node| node.id != winner.id && node.quorum && node.goal != State::Dropped;
+    let fits = |node: &Node| node.id != winner.id && node.quorum && !node.goal.leaves_the_rule();
     let present =
         pledged.iter().filter(|node| fits(node) && facts.in_contact(node) && facts.progress(node) == reach);
     let mut members: BTreeSet<NodeId> = present.map(|node| node.id).collect();
@@ -138,7 +142,7 @@ pub fn record(facts: &Facts) -> Option<Group> {
         timeline: promotion.timeline,
         switch_lsn: promotion.switch_lsn,
     });
-    group.election = None;
+    (group.election, group.wanted) = (None, None);
     group.unleased = election.rule.is_empty();
     // Exactly: one with more has WAL that this reign does not have, and must not carry the next one.
     let holds_everything = |id: &NodeId| {

@@ -123,7 +123,7 @@ impl<'a> Facts<'a> {
                 && self.in_contact(node)
                 && node.in_recovery
                 && !self.is_impostor(node)
-                && (node.reported.follows() || node.goal.follows() || node.pledge > Term(0))
+                && (node.reported.has_upstream() || node.goal.has_upstream() || node.pledge > Term(0))
         };
         self.group.nodes.iter().filter(ready).map(|node| node.id).collect()
     }
@@ -139,16 +139,24 @@ impl<'a> Facts<'a> {
         let named = self.group.members();
         let eligible = |node: &&Node| {
             ready.contains(&node.id)
-                && node.priority > 0
+                && self.may_win(node)
                 && (named.contains(&node.id)
                     || (named.is_empty() && node.goal == crate::state::State::Secondary))
         };
         !self.group.unleased && self.held_by(&ready) && self.group.nodes.iter().any(|node| eligible(&node))
     }
 
+    /// An election may promote it: by its priority, or because an operator has named it.
+    pub fn may_win(&self, node: &Node) -> bool {
+        node.priority > 0 || self.group.wanted == Some(node.id)
+    }
+
     /// Enough members have lost the writer that it could not get a commit acknowledged: they say so themselves.
     pub fn members_lost_the_writer(&self) -> bool {
-        let lost = |node: &&Node| self.in_contact(node) && node.receiver != Receiver::Streaming;
+        let lost = |node: &&Node| {
+            let counts = node.goal != crate::state::State::Maintenance;
+            counts && self.in_contact(node) && node.receiver != Receiver::Streaming
+        };
         let lost: BTreeSet<NodeId> = self.group.nodes.iter().filter(lost).map(|node| node.id).collect();
         let asynchronous_too = self.group.members().is_empty();
         self.held_by(&lost) && (!asynchronous_too || !lost.is_empty())

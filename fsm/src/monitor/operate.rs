@@ -1,10 +1,12 @@
 //! What operators and new nodes ask for. Each is a change of the group or a refusal; the rules do the rest.
 use super::Facts;
-use crate::group::{Group, Node, Reign};
+use crate::group::{Group, Node, Reign, Session};
+use crate::message::Report;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::state::State;
-use crate::units::{Lsn, Moment, NodeId, Timeline};
+use crate::units::{Lsn, Moment, NodeId, Term, Timeline};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Why something cannot be done now.
@@ -28,6 +30,16 @@ pub enum Refusal {
     TooFewMembers,
     /// No such node in the group.
     NoSuchNode,
+    /// The node that is wanted as primary is not covered, or not well.
+    NotReady,
+    /// Only a standby that follows can be put in maintenance.
+    NoStandby,
+    /// A monitor that was built from the nodes does not know all of them yet.
+    Incomplete,
+    /// The group has a primary, and the node writes too.
+    HasPrimary,
+    /// The node belongs to an election of which this monitor knows nothing.
+    ForeignTerm,
 }
 
 impl fmt::Display for Refusal {
@@ -44,6 +56,13 @@ impl fmt::Display for Refusal {
             Refusal::IsPrimary => "the node is the primary",
             Refusal::TooFewMembers => "fewer standbys would be left than number_sync_standbys asks for",
             Refusal::NoSuchNode => "the group has no such node",
+            Refusal::NotReady => {
+                "the node is not a healthy standby that is covered by synchronous replication"
+            }
+            Refusal::NoStandby => "the node is not a standby that follows the primary",
+            Refusal::Incomplete => "nodes that commits wait for have not come to this new monitor yet",
+            Refusal::HasPrimary => "the group has another primary",
+            Refusal::ForeignTerm => "the node is part of an election, or has not reached its assigned state",
         })
     }
 }
@@ -57,9 +76,18 @@ impl Refusal {
             }
             Refusal::NoWriter => "Register a first node with pg_autoctl create postgres.",
             Refusal::NoCandidate => "Wait until a standby is in state secondary, then try again.",
-            Refusal::IsPrimary => "Perform a failover first, then drop the node.",
+            Refusal::IsPrimary => {
+                "Perform a failover first, then repeat the call; or pg_autoctl enable maintenance --allow-failover."
+            }
             Refusal::TooFewMembers => "Add a standby or lower number_sync_standbys first.",
-            Refusal::NoSuchNode => "pg_autoctl show state lists the nodes.",
+            Refusal::NoSuchNode | Refusal::HasPrimary => "pg_autoctl show state lists the nodes.",
+            Refusal::NotReady | Refusal::NoStandby => {
+                "Wait until pg_autoctl show state shows it as secondary, then try again."
+            }
+            Refusal::Incomplete => {
+                "Run pg_autoctl config set pg_autoctl.monitor on the missing nodes, or drop them with --force."
+            }
+            Refusal::ForeignTerm => "Wait until its former monitor shows a settled group, then try again.",
         }
     }
 }
@@ -80,6 +108,7 @@ pub fn register(
             vec![Reign { term: group.term, writer: id, timeline: Timeline(0), switch_lsn: Lsn(0) }];
         group.unleased = true;
         (group.rule, group.next_rule, group.election) = (Rule::default(), None, None);
+        (group.wanted, group.awaited) = (None, BTreeSet::new());
         State::Single
     } else {
         let facts = Facts::new(group, policy, now);
@@ -96,13 +125,7 @@ pub fn register(
 /// Starts a switchover: the primary drains, then an election follows.
 pub fn perform_failover(group: &mut Group, policy: &Policy, now: Moment) -> Result<(), Refusal> {
     let facts = Facts::new(group, policy, now);
-    if group.election.is_some() {
-        return Err(Refusal::ElectionOpen);
-    }
-    let writer = facts.writer().ok_or(Refusal::NoWriter)?;
-    if !writer.goal.writes() || !writer.settled() || !facts.in_contact(writer) {
-        return Err(Refusal::Unsettled);
-    }
+    let writer = settled_writer(&facts)?;
     if group.next_rule.is_some() {
         return Err(Refusal::RuleChanging);
     }
@@ -115,6 +138,179 @@ pub fn perform_failover(group: &mut Group, policy: &Policy, now: Moment) -> Resu
         writer.goal_since = now;
     }
     Ok(())
+}
+
+/// The primary that operators' requests go through: it has reached its state and reports.
+fn settled_writer<'a>(facts: &Facts<'a>) -> Result<&'a Node, Refusal> {
+    if !facts.group.awaited.is_empty() {
+        return Err(Refusal::Incomplete);
+    }
+    if facts.group.election.is_some() {
+        return Err(Refusal::ElectionOpen);
+    }
+    let writer = facts.writer().ok_or(Refusal::NoWriter)?;
+    if !writer.goal.writes() || !writer.settled() || !facts.in_contact(writer) {
+        return Err(Refusal::Unsettled);
+    }
+    Ok(writer)
+}
+
+/// A switchover to a certain node, whatever its priority. False: it is the primary already.
+pub fn perform_promotion(
+    group: &mut Group,
+    id: NodeId,
+    policy: &Policy,
+    now: Moment,
+) -> Result<bool, Refusal> {
+    let mut wish = Group { wanted: Some(id), ..group.clone() };
+    let facts = Facts::new(&wish, policy, now);
+    let node = wish.node(id).ok_or(Refusal::NoSuchNode)?;
+    if settled_writer(&facts)?.id == id {
+        return Ok(false);
+    }
+    let named = wish.members();
+    let covered = named.contains(&id) || (named.is_empty() && node.goal == State::Secondary);
+    if !covered || !facts.ready_to_pledge().contains(&id) {
+        return Err(Refusal::NotReady);
+    }
+    perform_failover(&mut wish, policy, now)?;
+    *group = wish;
+    Ok(true)
+}
+
+/// Has a standby taken out of the rule, so that its server may be taken down. Repeating it changes nothing.
+pub fn start_maintenance(group: &mut Group, id: NodeId, policy: &Policy, now: Moment) -> Result<(), Refusal> {
+    let facts = Facts::new(group, policy, now);
+    let node = group.node(id).ok_or(Refusal::NoSuchNode)?;
+    if matches!(node.goal, State::WaitMaintenance | State::Maintenance) {
+        return Ok(());
+    }
+    if group.reign().is_some_and(|reign| reign.writer == id) {
+        return Err(Refusal::IsPrimary);
+    }
+    settled_writer(&facts)?;
+    if !node.goal.follows() {
+        return Err(Refusal::NoStandby);
+    }
+    let others = group.members().into_iter().filter(|member| *member != id).count();
+    if group.members().contains(&id) && others < group.number_sync_standbys as usize {
+        return Err(Refusal::TooFewMembers);
+    }
+    assign(group, id, State::WaitMaintenance, now);
+    Ok(())
+}
+
+/// Ends a maintenance, or the wait for one: the node catches up. For any other node there is nothing to do.
+pub fn stop_maintenance(group: &mut Group, id: NodeId, now: Moment) -> Result<(), Refusal> {
+    let node = group.node(id).ok_or(Refusal::NoSuchNode)?;
+    if matches!(node.goal, State::WaitMaintenance | State::Maintenance) {
+        assign(group, id, State::CatchingUp, now);
+    }
+    Ok(())
+}
+
+fn assign(group: &mut Group, id: NodeId, goal: State, now: Moment) {
+    if let Some(node) = group.node_mut(id) {
+        (node.goal, node.goal_since) = (goal, now);
+    }
+}
+
+/// Says how much a node is wished as primary. A priority above 100 is for the caller to refuse.
+pub fn set_priority(group: &mut Group, id: NodeId, priority: u8) -> Result<(), Refusal> {
+    group.node_mut(id).ok_or(Refusal::NoSuchNode)?.priority = priority;
+    Ok(())
+}
+
+/// Says whether commits may wait for a node. What follows from it for the rule is for the rules.
+pub fn set_quorum(group: &mut Group, id: NodeId, quorum: bool) -> Result<(), Refusal> {
+    group.node(id).ok_or(Refusal::NoSuchNode)?;
+    let voters = group.nodes.iter().filter(|node| node.quorum && node.id != id).count();
+    // One of them is the writer, which does not wait for itself.
+    if !quorum && voters <= group.number_sync_standbys as usize && group.number_sync_standbys > 0 {
+        return Err(Refusal::TooFewMembers);
+    }
+    group.node_mut(id).ok_or(Refusal::NoSuchNode)?.quorum = quorum;
+    Ok(())
+}
+
+/// Whether commits of this group could wait for `number` standbys: there must be one more, so that one may be lost. 0 is always possible.
+pub fn can_wait_for(group: &Group, number: u32) -> bool {
+    let voters = group.nodes.iter().filter(|node| node.quorum).count();
+    number == 0 || voters > number as usize + 1
+}
+
+/// Takes a node of another monitor into this one, in the role it has. `rule` is the one in force on it. Of a
+/// writer everything about the group is taken over; the nodes that its rule names are awaited.
+pub fn adopt(
+    group: &mut Group,
+    report: &Report,
+    rule: &Rule,
+    priority: u8,
+    quorum: bool,
+    policy: &Policy,
+    now: Moment,
+) -> Result<State, Refusal> {
+    let id = report.node;
+    let goal = role_to_keep(group, report).ok_or(Refusal::ForeignTerm)?;
+    if group.election.is_some() || group.node(id).is_some() {
+        return Err(Refusal::ElectionOpen);
+    }
+    if goal.writes() {
+        let ahead = |node: &Node| node.pledge > report.history;
+        if group.reign().is_some() {
+            return Err(Refusal::HasPrimary);
+        }
+        if report.history == Term(0)
+            || report.promotion.is_some_and(|made| made.term != report.history)
+            || group.nodes.iter().any(ahead)
+        {
+            return Err(Refusal::ForeignTerm);
+        }
+        let switch_lsn = report.promotion.map(|made| made.switch_lsn).unwrap_or_default();
+        group.reigns =
+            vec![Reign { term: report.history, writer: id, timeline: report.timeline, switch_lsn }];
+        group.rule = rule.clone();
+        group.last_rule_number = group.last_rule_number.max(rule.number);
+        group.unleased = goal.unleased();
+        group.awaited =
+            rule.members.iter().filter(|member| group.node(**member).is_none()).copied().collect();
+        // The monitor before this one may have granted one just now.
+        group.granted_until = group.granted_until.max(now.plus(policy.lease).plus(policy.margin));
+        for node in group
+            .nodes
+            .iter_mut()
+            .filter(|node| node.goal == State::Secondary && !rule.members.contains(&node.id))
+        {
+            node.goal = State::CatchingUp;
+        }
+    } else if group.reign().is_some_and(|reign| report.pledge > reign.term) {
+        return Err(Refusal::ForeignTerm);
+    }
+    group.term = group.term.max(report.term);
+    group.awaited.remove(&id);
+    group.nodes.push(Node::registered(id, priority, quorum, goal, now));
+    group.nodes.sort_by_key(|node| node.id);
+    group.hear(report, Session::Never, now);
+    Ok(goal)
+}
+
+/// The goal that leaves a node as it is. Of a standby that the writer's rule does not name nobody knows that it is covered.
+fn role_to_keep(group: &Group, report: &Report) -> Option<State> {
+    if report.in_recovery == report.state.writes() {
+        return None;
+    }
+    let covered = group.reign().is_none() || group.rule.members.contains(&report.node);
+    let state = report.state;
+    if state == State::WaitMaintenance || (state == State::Secondary && !covered) {
+        return Some(State::CatchingUp);
+    }
+    let keeps = matches!(state, State::CatchingUp | State::Secondary | State::Maintenance);
+    (keeps || state.writes()).then_some(state)
+}
+
+/// Gives up waiting for a node that a new monitor was told of and that never came. False: it is not awaited.
+pub fn give_up(group: &mut Group, id: NodeId) -> bool {
+    group.awaited.remove(&id)
 }
 
 /// What became of a request to remove a node.

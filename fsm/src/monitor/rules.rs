@@ -1,5 +1,5 @@
 //! The monitor's table: the first rule that has something to change is the one that counts.
-use super::{Facts, election};
+use super::{Facts, election, wishes};
 use crate::group::{Group, NextRule, Node, Probe, Session};
 use crate::message::Receiver;
 use crate::rule::Rule as CommitRule;
@@ -69,6 +69,14 @@ pub const RULES: &[Rule] = &[
            why: "the rule that covers it is in force" },
     Rule { name: "no longer covered", apply: no_longer_covered,
            why: "the rule in force does not name it" },
+    Rule { name: "write alone during maintenance", apply: wishes::write_alone_during_maintenance,
+           why: "the last standby that commits wait for is to be taken down: nobody is eligible from here on" },
+    Rule { name: "let the server be taken down", apply: wishes::let_the_server_be_taken_down,
+           why: "the rule in force does not name it any more" },
+    Rule { name: "a node without a vote leaves the rule", apply: wishes::a_node_without_a_vote_leaves_the_rule,
+           why: "its replication_quorum was taken away, and the others are enough" },
+    Rule { name: "wait for another number", apply: wishes::wait_for_another_number,
+           why: "number_sync_standbys has changed" },
     Rule { name: "write alone", apply: write_alone,
            why: "the writer has accepted: from here on nobody else is eligible" },
     Rule { name: "give up bringing a standby in", apply: give_up_bringing_a_standby_in,
@@ -78,7 +86,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "offer to write alone", apply: offer_to_write_alone,
            why: "no member is left to wait for, and number_sync_standbys allows it" },
     Rule { name: "a lost member leaves the rule", apply: a_lost_member_leaves_the_rule,
-           why: "it was lost for member_timeout, or is being dropped, and the others are enough" },
+           why: "it was lost for member_timeout, is being dropped or taken down, and the others are enough" },
     Rule { name: "bring a standby into the rule", apply: bring_a_standby_into_the_rule,
            why: "it streams, close behind" },
     Rule { name: "rely on a lease", apply: rely_on_a_lease,
@@ -86,25 +94,25 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// The recorded writer, when no election is open, it has reached its goal, and it reports.
-fn settled_writer<'a>(facts: &Facts<'a>) -> Option<&'a Node> {
+pub(super) fn settled_writer<'a>(facts: &Facts<'a>) -> Option<&'a Node> {
     let writer = facts.writer().filter(|_| facts.group.election.is_none())?;
     (writer.goal.writes() && writer.settled() && writer.term == facts.group.term && facts.in_contact(writer))
         .then_some(writer)
 }
 
-fn assign(group: &Group, node: NodeId, goal: State) -> Option<Group> {
+pub(super) fn assign(group: &Group, node: NodeId, goal: State) -> Option<Group> {
     let mut after = group.clone();
     after.node_mut(node)?.goal = goal;
     Some(after)
 }
 
-fn assign_where(group: &Group, which: impl Fn(&Node) -> bool, goal: State) -> Option<Group> {
+pub(super) fn assign_where(group: &Group, which: impl Fn(&Node) -> bool, goal: State) -> Option<Group> {
     let mut after = group.clone();
     after.nodes.iter_mut().filter(|node| which(node)).for_each(|node| node.goal = goal);
     (after != *group).then_some(after)
 }
 
-fn propose(group: &Group, members: BTreeSet<NodeId>, offered: bool) -> Group {
+pub(super) fn propose(group: &Group, members: BTreeSet<NodeId>, offered: bool) -> Group {
     let mut after = group.clone();
     after.last_rule_number = after.last_rule_number.next();
     let rule = CommitRule::over(after.last_rule_number, members, after.number_sync_standbys);
@@ -180,9 +188,8 @@ fn take_the_hand_over_back(facts: &Facts) -> Option<Group> {
     let waited = facts.now.since(writer.goal_since) > facts.policy.drain;
     let is_up = facts.in_contact(writer) && !writer.in_recovery && !writer.leaving;
     let goal = if facts.group.unleased { State::WaitPrimary } else { State::Primary };
-    (writer.goal == State::Draining && waited && is_up && !facts.can_elect())
-        .then(|| assign(facts.group, writer.id, goal))
-        .flatten()
+    let back = || Some(Group { wanted: None, ..assign(facts.group, writer.id, goal)? });
+    (writer.goal == State::Draining && waited && is_up && !facts.can_elect()).then(back).flatten()
 }
 
 fn goodbye(facts: &Facts) -> Option<Group> {
@@ -325,7 +332,7 @@ fn give_up_bringing_a_standby_in(facts: &Facts) -> Option<Group> {
     let writer =
         facts.writer().filter(|writer| facts.group.election.is_none() && facts.in_contact(writer))?;
     let left = |id: &NodeId| {
-        facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal == State::Dropped)
+        facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal.leaves_the_rule())
     };
     // A leased writer's commits may wait for them already, so nobody is eligible until it has confirmed that it writes alone.
     let may = facts.group.unleased || facts.group.number_sync_standbys == 0;
@@ -343,10 +350,10 @@ fn take_back_the_offer(facts: &Facts) -> Option<Group> {
 }
 
 /// Every member, or every asynchronous secondary where the rule has no members, has left or is to leave.
-fn nobody_to_wait_for(facts: &Facts) -> bool {
+pub(super) fn nobody_to_wait_for(facts: &Facts) -> bool {
     let rule = &facts.group.rule;
     let left = |id: &NodeId| {
-        facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal == State::Dropped)
+        facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal.leaves_the_rule())
     };
     let secondary = |node: &Node| node.goal == State::Secondary && !facts.has_left(node);
     if rule.is_empty() { !facts.group.nodes.iter().any(secondary) } else { rule.members.iter().all(left) }
@@ -367,7 +374,7 @@ fn a_lost_member_leaves_the_rule(facts: &Facts) -> Option<Group> {
             let long = facts.silent_for(node) > facts.policy.member_timeout
                 || (!facts.follows(node)
                     && facts.now.since(node.receiver_since) > facts.policy.member_timeout);
-            node.goal == State::Dropped || (facts.has_left(node) && long)
+            node.goal.leaves_the_rule() || (facts.has_left(node) && long)
         })
     };
     let rest: BTreeSet<NodeId> = rule.members.iter().filter(|id| !leaves(id)).copied().collect();

@@ -271,6 +271,7 @@ impl Sim<'_> {
             Action::Promote => self.promote(told),
             Action::Checkpoint => self.change(|me| me.disk.checkpoint = me.timeline()),
             Action::Rejoin => self.rejoin(told),
+            Action::FollowAsItIs => self.follow_as_it_is(told),
             Action::FetchMissing => unreachable!("with two nodes the one with most WAL wins"),
             Action::CutOff => self.change(Node::cut_off),
             Action::LeaveGroup => self.change(|me| (me.fence, me.holds) = (Fence::Lapsed, false)),
@@ -386,6 +387,19 @@ impl Sim<'_> {
         let switch_lsn = Lsn(me.lsn().0 - 1);
         me.disk.promotion = Some(Promotion { term: told.term, timeline: me.timeline(), switch_lsn });
         Outcome::Changed
+    }
+
+    fn follow_as_it_is(&mut self, told: &Assignment) -> Outcome {
+        let Some(upstream) = told.upstream.clone() else { return Outcome::Done };
+        let me = self.me();
+        if !me.in_recovery || rejoin(Some(me.lsn()), &upstream) != Method::Follow {
+            return Outcome::Done;
+        }
+        self.change(|me| {
+            me.disk.upstream = Some(upstream.peer.node);
+            me.disk.history = upstream.term;
+            me.disk.promotion = None;
+        })
     }
 
     fn rejoin(&mut self, told: &Assignment) -> Outcome {

@@ -1,7 +1,7 @@
 //! A monitor, and keepers that do at once what they are told; a scenario says who does not.
 use fsm::group::{Group, Probe, Session};
 use fsm::message::{Promotion, Receiver, Report};
-use fsm::monitor::operate::{self, Removal};
+use fsm::monitor::operate::{self, Refusal, Removal};
 use fsm::monitor::{assignment, decide};
 use fsm::policy::Policy;
 use fsm::state::State;
@@ -145,8 +145,13 @@ impl Scene {
         report.term = told.term;
         report.in_recovery = !told.goal.writes() && told.goal != State::PreparePromotion;
         report.fenced = !told.goal.writes();
-        if told.goal.follows() || told.goal == State::FastForward {
-            let (Some(source), Some(upstream)) = (source, told.upstream) else { return };
+        if told.goal.has_upstream() || told.goal == State::FastForward {
+            let (Some(source), Some(upstream)) = (source, told.upstream) else {
+                if told.goal == State::Maintenance {
+                    report.state = told.goal;
+                }
+                return;
+            };
             report.lsn = upstream.reach.or(source.report.lsn);
             report.timeline = upstream.timeline;
             report.history = upstream.term;
@@ -254,6 +259,19 @@ impl Scene {
         let removal = operate::remove(&mut self.group, NodeId(id), false, &self.policy, self.now);
         self.look();
         removal.expect("a node that can be removed")
+    }
+
+    /// An operator wants a standby's server for himself.
+    pub fn start_maintenance(&mut self, id: i64) -> Result<(), Refusal> {
+        let answer = operate::start_maintenance(&mut self.group, NodeId(id), &self.policy, self.now);
+        self.look();
+        answer
+    }
+
+    /// He gives it back.
+    pub fn stop_maintenance(&mut self, id: i64) {
+        operate::stop_maintenance(&mut self.group, NodeId(id), self.now).expect("a node of the group");
+        self.look();
     }
 
     /// The monitor starts anew, and remembers rows only.

@@ -1,0 +1,49 @@
+//! Rules that carry out what operators have asked for: maintenance, votes, how many standbys a commit waits for.
+use super::Facts;
+use super::rules::{assign, assign_where, nobody_to_wait_for, propose, settled_writer};
+use crate::group::Group;
+use crate::state::State;
+use crate::units::NodeId;
+use std::collections::BTreeSet;
+
+/// No offer as for a lost member: the operator has said that this one is going, and the primary still hears it. `unleased` is
+/// recorded before the writer is told, so nobody is elected any more while it empties the rule (law 4).
+pub(super) fn write_alone_during_maintenance(facts: &Facts) -> Option<Group> {
+    let writer = settled_writer(facts).filter(|writer| writer.goal == State::Primary)?;
+    let asked = facts.group.nodes.iter().any(|node| node.goal == State::WaitMaintenance);
+    let free = facts.group.next_rule.as_ref().is_none_or(|next| next.offered);
+    let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
+    (asked && free && facts.group.number_sync_standbys == 0 && nobody_to_wait_for(facts))
+        .then(|| assign(&alone(), writer.id, State::WaitPrimary))
+        .flatten()
+}
+
+pub(super) fn let_the_server_be_taken_down(facts: &Facts) -> Option<Group> {
+    settled_writer(facts).filter(|_| facts.group.next_rule.is_none())?;
+    let named = facts.group.members();
+    assign_where(
+        facts.group,
+        |node| node.goal == State::WaitMaintenance && !named.contains(&node.id),
+        State::Maintenance,
+    )
+}
+
+pub(super) fn a_node_without_a_vote_leaves_the_rule(facts: &Facts) -> Option<Group> {
+    settled_writer(facts)
+        .filter(|writer| writer.goal == State::Primary && facts.group.next_rule.is_none())?;
+    let votes = |id: &&NodeId| facts.group.node(**id).is_none_or(|node| node.quorum);
+    let rest: BTreeSet<NodeId> = facts.group.rule.members.iter().filter(votes).copied().collect();
+    let following =
+        rest.iter().filter(|id| facts.group.node(**id).is_some_and(|node| facts.follows(node))).count();
+    let number = facts.group.number_sync_standbys as usize;
+    let enough = if rest.is_empty() { number == 0 } else { following >= number.max(1) };
+    (rest.len() < facts.group.rule.members.len() && enough).then(|| propose(facts.group, rest, false))
+}
+
+pub(super) fn wait_for_another_number(facts: &Facts) -> Option<Group> {
+    settled_writer(facts)
+        .filter(|writer| writer.goal == State::Primary && facts.group.next_rule.is_none())?;
+    let (rule, number) = (&facts.group.rule, facts.group.number_sync_standbys.max(1));
+    let possible = !rule.is_empty() && rule.members.len() >= number as usize;
+    (possible && rule.wait_for != number).then(|| propose(facts.group, rule.members.clone(), false))
+}

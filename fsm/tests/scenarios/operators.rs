@@ -1,0 +1,192 @@
+//! What operators ask for, and what becomes of it.
+use crate::scene::Scene;
+use fsm::group::Group;
+use fsm::message::Report;
+use fsm::monitor::operate::{self, Refusal};
+use fsm::rule::Rule;
+use fsm::state::State::*;
+use fsm::units::{NodeId, RuleNumber, Term, Timeline};
+use std::collections::BTreeSet;
+
+/// The primary is asynchronous BEFORE the only standby may be taken down; nobody is elected from then on, and it comes back.
+#[test]
+fn the_only_standby_is_maintained() {
+    let mut scene = Scene::settled(2, 0);
+    scene.start_maintenance(2).unwrap();
+    assert_eq!(scene.goals(), [WaitPrimary, WaitMaintenance]);
+    assert!(scene.group.unleased, "recorded before the primary is told");
+    scene.settle();
+    assert_eq!(
+        scene.rules(),
+        ["write alone during maintenance", "the rule is in force", "let the server be taken down"]
+    );
+    assert_eq!(scene.goals(), [WaitPrimary, Maintenance]);
+    assert_eq!(scene.start_maintenance(2), Ok(()), "asked for again");
+
+    scene.kill(2);
+    scene.wait(100);
+    scene.kill(1);
+    scene.wait(100);
+    assert_eq!(scene.rules(), [""; 0], "nobody is elected in its place");
+    scene.start(1);
+    scene.start(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [WaitPrimary, Maintenance]);
+
+    scene.stop_maintenance(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [Primary, Secondary]);
+}
+
+#[test]
+fn maintenance_is_refused_where_it_would_harm() {
+    let mut scene = Scene::settled(2, 0);
+    assert_eq!(scene.start_maintenance(1), Err(Refusal::IsPrimary));
+    assert_eq!(scene.start_maintenance(7), Err(Refusal::NoSuchNode));
+    let mut scene = Scene::settled(3, 1);
+    scene.start_maintenance(2).unwrap();
+    scene.settle();
+    assert_eq!(scene.goals(), [Primary, Maintenance, Secondary]);
+    assert_eq!(scene.start_maintenance(3), Err(Refusal::TooFewMembers));
+}
+
+/// The others fail over; the node in maintenance is left alone, and follows the new primary when it is given back.
+#[test]
+fn a_failover_passes_a_node_in_maintenance_by() {
+    let mut scene = Scene::settled(3, 0);
+    scene.start_maintenance(2).unwrap();
+    scene.settle();
+    assert_eq!(scene.members(), [3]);
+    scene.kill(1);
+    scene.settle();
+    assert_eq!(scene.goals(), [Demoted, Maintenance, WaitPrimary]);
+    scene.stop_maintenance(2);
+    scene.start(1);
+    scene.settle();
+    assert_eq!(scene.goals(), [Secondary, Secondary, Primary]);
+}
+
+/// Taken back before the primary has confirmed anything.
+#[test]
+fn maintenance_that_is_not_wanted_any_more() {
+    let mut scene = Scene::settled(3, 0);
+    scene.start_maintenance(2).unwrap();
+    scene.stop_maintenance(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [Primary, Secondary, Secondary]);
+}
+
+/// A node whose vote is taken away leaves the rule; with the last one, the primary goes on with a lease and an asynchronous standby.
+#[test]
+fn a_standby_without_a_vote() {
+    let mut scene = Scene::settled(3, 0);
+    for (id, members) in [(2, vec![3]), (3, vec![])] {
+        operate::set_quorum(&mut scene.group, NodeId(id), false).unwrap();
+        scene.look();
+        scene.settle();
+        assert_eq!(scene.members(), members);
+    }
+    assert_eq!(scene.rules(), ["a node without a vote leaves the rule", "the rule is in force"].repeat(2));
+    assert_eq!(scene.goals(), [Primary, Secondary, Secondary]);
+    operate::set_quorum(&mut scene.group, NodeId(2), true).unwrap();
+    scene.look();
+    scene.settle();
+    assert_eq!((scene.goals(), scene.members()), (vec![Primary, Secondary, Secondary], vec![2]));
+
+    let mut scene = Scene::settled(3, 1);
+    assert_eq!(operate::set_quorum(&mut scene.group, NodeId(2), false), Ok(()));
+    assert_eq!(operate::set_quorum(&mut scene.group, NodeId(3), false), Err(Refusal::TooFewMembers));
+}
+
+#[test]
+fn another_number_of_standbys() {
+    let mut scene = Scene::settled(4, 1);
+    assert!(operate::can_wait_for(&scene.group, 2) && !operate::can_wait_for(&scene.group, 3));
+    scene.group.number_sync_standbys = 2;
+    scene.look();
+    scene.settle();
+    assert_eq!(scene.rules(), ["wait for another number", "the rule is in force"]);
+    assert_eq!((scene.group.rule.wait_for, scene.members()), (2, vec![2, 3, 4]));
+}
+
+/// The wished node becomes primary, whatever the priorities say, and the wish is forgotten with that.
+#[test]
+fn a_certain_node_is_wanted() {
+    let mut scene = Scene::settled(3, 0);
+    operate::set_priority(&mut scene.group, NodeId(3), 0).unwrap();
+    let (policy, now) = (scene.policy, scene.now);
+    let promote =
+        |scene: &mut Scene, id| operate::perform_promotion(&mut scene.group, NodeId(id), &policy, now);
+    assert_eq!(promote(&mut scene, 1), Ok(false), "it is the primary");
+    assert_eq!(promote(&mut scene, 3), Ok(true));
+    scene.look();
+    scene.settle();
+    assert_eq!((scene.goals(), scene.group.wanted), (vec![Secondary, Secondary, Primary], None));
+    scene.kill(1);
+    assert_eq!(promote(&mut scene, 1), Err(Refusal::NotReady));
+}
+
+/// Another monitor is built from the nodes. It decides nothing before everybody has come whom commits wait for.
+#[test]
+fn a_monitor_built_from_the_nodes() {
+    let reports =
+        |scene: &Scene| -> Vec<Report> { scene.keepers.values().map(|k| k.report.clone()).collect() };
+    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1]] {
+        let mut scene = Scene::settled(3, 0);
+        scene.switch_over();
+        scene.settle();
+        let (old, told, states) = (scene.group.clone(), reports(&scene), scene.goals());
+        assert_eq!(states[1], Primary);
+        scene.group = Group { monitor_started: scene.now, ..Group::default() };
+        for (n, which) in order.into_iter().enumerate() {
+            let rule = if which == 1 { old.rule.clone() } else { Rule::default() };
+            let kept =
+                operate::adopt(&mut scene.group, &told[which], &rule, 50, true, &scene.policy, scene.now);
+            assert_eq!(kept, Ok(states[which]), "{order:?}");
+            assert_eq!(scene.group.awaited.is_empty(), n == 2 || scene.group.reign().is_none());
+            scene.rules();
+            scene.look();
+            assert_eq!(scene.rules(), [""; 0]);
+        }
+        assert_eq!(
+            (scene.group.term, &scene.group.rule, scene.group.reign()),
+            (old.term, &old.rule, old.reign())
+        );
+        scene.settle();
+        assert_eq!(scene.goals(), states);
+        scene.kill(2);
+        scene.wait(20);
+        scene.settle();
+        assert!(scene.group.term > old.term && scene.goals().contains(&Primary), "it fails over");
+    }
+}
+
+#[test]
+fn who_may_not_come_to_another_monitor() {
+    let policy = fsm::policy::Policy::default();
+    let now = fsm::units::Moment(1_000_000);
+    let report = |id, state, history, pledge| Report {
+        history: Term(history),
+        pledge: Term(pledge),
+        term: Term(pledge.max(history)),
+        timeline: Timeline(1),
+        in_recovery: state == Secondary,
+        ..Report::of(NodeId(id), state)
+    };
+    let rule = Rule::over(RuleNumber(4), BTreeSet::from([NodeId(2), NodeId(3)]), 0);
+    let mut group = Group::default();
+    let mut adopt = |report: &Report| operate::adopt(&mut group, report, &rule, 50, true, &policy, now);
+    assert_eq!(adopt(&report(1, Draining, 3, 3)), Err(Refusal::ForeignTerm));
+    assert_eq!(adopt(&report(1, Primary, 3, 3)), Ok(Primary));
+    assert_eq!(adopt(&report(9, Primary, 3, 3)), Err(Refusal::HasPrimary));
+    assert_eq!(
+        adopt(&report(2, Secondary, 3, 4)),
+        Err(Refusal::ForeignTerm),
+        "its monitor has opened an election"
+    );
+    assert_eq!(adopt(&report(2, Secondary, 3, 3)), Ok(Secondary));
+    assert_eq!(adopt(&report(8, Secondary, 3, 3)), Ok(CatchingUp), "no commit waits for it");
+    assert_eq!(group.awaited, BTreeSet::from([NodeId(3)]));
+    assert_eq!(operate::perform_failover(&mut group, &policy, now), Err(Refusal::Incomplete));
+    assert!(operate::give_up(&mut group, NodeId(3)) && !operate::give_up(&mut group, NodeId(3)));
+}
