@@ -73,7 +73,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Late {
     /// With the word whether a lease given for it has run out.
-    Report(usize, Report, bool),
+    Report(usize, Box<Report>, bool),
     Answer(usize, Box<Assignment>),
 }
 

@@ -31,7 +31,7 @@ impl World {
                     self.act(n, laws);
                 }
             }
-            Event::DelayReport(n) => self.late = Some(Late::Report(n, self.report(n), false)),
+            Event::DelayReport(n) => self.late = Some(Late::Report(n, Box::new(self.report(n)), false)),
             Event::TakeReport => {
                 if let Some(Late::Report(n, report, long_ago)) = self.late.take() {
                     let told = self.deliver(&report, laws);
@@ -39,7 +39,7 @@ impl World {
                     let told = told.map(|told| Assignment { lease: told.lease.filter(|_| !expired), ..told });
                     // Only the life that asked hears the answer.
                     if let Some(told) =
-                        told.filter(|_| self.nodes[n].alive && !self.frozen[n] && self.report(n) == report)
+                        told.filter(|_| self.nodes[n].alive && !self.frozen[n] && self.report(n) == *report)
                     {
                         self.nodes[n].hear(told);
                         self.act(n, laws);
