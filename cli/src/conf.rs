@@ -49,15 +49,6 @@ pub fn value_of(text: &str, name: &str) -> Option<String> {
     text.lines().rev().find_map(setting)
 }
 
-/// pg_hba.conf with the rule for clients, after whatever stands there. Once.
-pub fn with_client_access(hba: &str, auth: &str) -> String {
-    const WHY: &str = "# Clients of the local networks, as told to pg_autoctl create.";
-    if hba.contains(WHY) {
-        return hba.to_owned();
-    }
-    format!("{hba}\n{WHY}\nhost    all             all             samenet                 {auth}\n")
-}
-
 /// A list of libraries with ours in front.
 pub fn with_library(list: &str, library: &str) -> String {
     let others = list.split(',').map(str::trim).filter(|other| !other.is_empty() && *other != library);
@@ -106,13 +97,6 @@ mod tests {
         let text = "a.b = 'one'\n#a.b = 'no'\nA.b = 'it''s'\nc = 3\n";
         assert_eq!(value_of(text, "a.b").as_deref(), Some("it's"));
         assert_eq!(value_of(text, "d"), None);
-    }
-
-    #[test]
-    fn clients_are_let_in_once() {
-        let once = with_client_access("local all all peer\n", "scram-sha-256");
-        assert!(once.ends_with("samenet                 scram-sha-256\n"));
-        assert_eq!(with_client_access(&once, "trust"), once);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use crate::context::KEEPER_LIBRARY;
 use crate::credentials::Address;
 use crate::datadir;
 use crate::error::{Error, Kind, Result};
+use crate::hba::Access;
 use crate::in_place;
-use crate::install::{self, Auth, Place};
+use crate::install::{self, Place};
 use crate::monitor::Monitor;
 use crate::postgres::Postgres;
 use crate::printer::Progress;
@@ -29,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings that a copy must not take over from the node it was copied from.
-const OWN_SETTINGS: [&str; 16] = [
+const OWN_SETTINGS: [&str; 17] = [
     "primary_conninfo",
     "primary_slot_name",
     "synchronous_standby_names",
@@ -46,6 +47,7 @@ const OWN_SETTINGS: [&str; 16] = [
     "pg_autoctl.state_dir",
     "pg_autoctl.helper",
     "pg_autoctl.local_user",
+    "pg_autoctl.skip_pg_hba",
 ];
 
 /// A node in the making.
@@ -64,8 +66,8 @@ pub struct Enrolment<'a> {
     pub formation: &'a str,
     /// What others reach it by.
     pub hostname: String,
-    /// How its clients prove who they are.
-    pub auth: Auth,
+    /// Who may connect to it.
+    pub access: Access,
 }
 
 impl Enrolment<'_> {
@@ -75,7 +77,7 @@ impl Enrolment<'_> {
         self.place.make_state_dir()?;
         let _lock = datadir::lock(state_dir)?;
         if !cluster_is_there {
-            self.place.make_cluster(self.postgres, self.auth)?;
+            self.place.make_cluster(self.postgres, self.access)?;
         }
         self.configure(pgdata, group, name)?;
         self.keep_secrets(None)?;
@@ -187,7 +189,11 @@ impl Enrolment<'_> {
         {
             settings.push(("pg_autoctl.helper", own.display().to_string()));
         }
-        self.place.configure(self.postgres, pgdata, KEEPER_LIBRARY, self.auth, &settings)
+        if self.access.skip_pg_hba {
+            settings.push(("pg_autoctl.skip_pg_hba", "on".to_owned()));
+        }
+        self.place.configure(self.postgres, pgdata, KEEPER_LIBRARY, &settings)?;
+        self.access.finish_node(self.postgres, pgdata)
     }
 
     fn keep_secrets(&self, replication_password: Option<Password>) -> Result<()> {

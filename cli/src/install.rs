@@ -3,34 +3,14 @@ use crate::conf;
 use crate::credentials::Address;
 use crate::datadir;
 use crate::error::{Error, Result};
+use crate::hba::Access;
 use crate::in_place;
 use crate::postgres::Postgres;
 use crate::printer::Progress;
-use clap::ValueEnum;
 use node_files::{StateDir, durable};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// How clients prove who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Auth {
-    /// Passwords that never cross the network
-    #[value(name = "scram-sha-256")]
-    ScramSha256,
-    /// No proof at all: whoever can connect is let in
-    Trust,
-}
-
-impl Auth {
-    /// As pg_hba.conf writes it.
-    pub const fn method(self) -> &'static str {
-        match self {
-            Auth::ScramSha256 => "scram-sha-256",
-            Auth::Trust => "trust",
-        }
-    }
-}
 
 /// Where a server listens, and as what it is known.
 #[derive(Clone, Debug)]
@@ -115,20 +95,20 @@ impl Place {
     }
 
     /// A new cluster. Made beside its place and moved there when it is whole: what is in the place is never half a cluster.
-    pub fn make_cluster(&self, postgres: &Postgres, auth: Auth) -> Result<()> {
+    pub fn make_cluster(&self, postgres: &Postgres, access: Access) -> Result<()> {
         let _progress = Progress::start(&format!("making the cluster in \"{}\"", self.pgdata.display()));
         let made = in_place::room(&self.state_dir)?;
-        postgres.initdb(&made, auth.method())?;
+        postgres.initdb(&made)?;
+        access.begin(&made)?;
         datadir::put_in_place(&made, &self.pgdata)
     }
 
-    /// Writes our block into postgresql.conf of the cluster in `pgdata`, and the rule for clients into pg_hba.conf.
+    /// Writes our block into postgresql.conf of the cluster in `pgdata`.
     pub fn configure(
         &self,
         postgres: &Postgres,
         pgdata: &Path,
         library: &str,
-        auth: Auth,
         own: &[(&str, String)],
     ) -> Result<()> {
         let path = pgdata.join("postgresql.conf");
@@ -152,9 +132,6 @@ impl Place {
         settings.extend(own.iter().cloned());
         let lines: Vec<String> = settings.iter().map(|(name, value)| conf::line(name, value)).collect();
         durable::write(&path, conf::with_block(&text, &lines).as_bytes())?;
-        let path = pgdata.join("pg_hba.conf");
-        let hba = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        durable::write(&path, conf::with_client_access(&hba, auth.method()).as_bytes())?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod credentials;
 mod datadir;
 mod enrol;
 mod error;
+mod hba;
 mod in_place;
 mod install;
 mod log;

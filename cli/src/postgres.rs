@@ -115,11 +115,11 @@ impl Postgres {
     }
 
     /// Makes a new cluster.
-    pub fn initdb(&self, pgdata: &Path, host_auth: &str) -> Result<()> {
+    pub fn initdb(&self, pgdata: &Path) -> Result<()> {
         let mut command = self.command("initdb");
         command.arg("-D").arg(pgdata).arg("--data-checksums");
         // Over the Unix socket the server's own OS user is let in without a password; the worker and this program are that user.
-        command.arg("--auth-local=peer").arg(format!("--auth-host={host_auth}"));
+        command.arg("--auth-local=peer").arg("--auth-host=scram-sha-256");
         // It must not outlive us: it takes away what it made when it hears of an interruption, and takes its time.
         run("initdb", &mut child::wrapped(&command)).map(|_| ())
     }

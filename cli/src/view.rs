@@ -136,4 +136,17 @@ impl View {
         let values = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         View::Outcome { line: line.into(), values }
     }
+
+    /// With the lines that the operator is to write into pg_hba.conf, when he has said that he does.
+    #[must_use]
+    pub fn with_pg_hba(self, lines: Option<Vec<String>>) -> View {
+        match (self, lines) {
+            (View::Outcome { line, mut values }, Some(lines)) => {
+                let line = format!("{line}\n# pg_hba.conf has to begin with:\n{}", lines.join("\n"));
+                values.insert("pg_hba".to_owned(), lines.into());
+                View::Outcome { line, values }
+            }
+            (other, _) => other,
+        }
+    }
 }

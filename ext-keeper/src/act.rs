@@ -3,7 +3,7 @@ mod accounts;
 mod checkpoint;
 mod fence;
 mod follow;
-pub mod hba;
+mod hba;
 mod pledge;
 mod promote;
 mod rejoin;
@@ -15,6 +15,7 @@ pub mod wal_end;
 
 pub use checkpoint::Checkpointer;
 pub use follow::cut_off;
+pub use hba::{Names, Written as HbaWritten, ensure as admit};
 pub use restart::as_writer as become_writer;
 pub use rule::Covering;
 pub use settings::Settings;

@@ -26,6 +26,8 @@ static LOCAL_USER: Text = Text::new(Some(c""));
 static HEARTBEAT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
 /// Off, because a node that cannot ask anybody may have been replaced meanwhile (law 5).
 static START_WITHOUT_MONITOR: GucSetting<bool> = GucSetting::<bool>::new(false);
+/// The block of pg_hba.conf is the operator's to write.
+static SKIP_PG_HBA: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Only there so that `config get pg_autoctl.role` answers, as in pg_auto_failover.
 static ROLE: Text = Text::new(Some(c"keeper"));
 
@@ -91,6 +93,14 @@ pub fn init() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"pg_autoctl.skip_pg_hba",
+        c"Leaves pg_hba.conf alone; the lines that it needs are logged when they change.",
+        c"",
+        &SKIP_PG_HBA,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     GucRegistry::define_string_guc(
         c"pg_autoctl.role",
         c"What pg_autoctl does on this server.",
@@ -151,4 +161,9 @@ pub fn heartbeat_period() -> Duration {
 /// Writing may begin without the monitor's word, when the durable state is unleased.
 pub fn start_without_monitor() -> bool {
     START_WITHOUT_MONITOR.get()
+}
+
+/// pg_hba.conf is not ours to write.
+pub fn skip_pg_hba() -> bool {
+    SKIP_PG_HBA.get()
 }

@@ -3,7 +3,7 @@ mod supply;
 mod unasked;
 
 use crate::act::wal_end::WalEnd;
-use crate::act::{self, Checkpointer, Outcome, Settings, Trouble};
+use crate::act::{self, Checkpointer, Names, Outcome, Settings, Trouble};
 use crate::lease::Lease;
 use crate::local::Local;
 use crate::memory::Memory;
@@ -51,6 +51,8 @@ pub struct Keeper {
     pub lease: Rc<Lease>,
     /// Shared with the future that serves it.
     pub checkpointer: Rc<Checkpointer>,
+    /// What the names of peers stand for; shared with the future that asks.
+    names: Rc<Names>,
     /// The end of WAL, while it is being looked for.
     pub wal_end: WalEnd,
     /// The end of WAL after the pledge.
@@ -69,7 +71,7 @@ pub struct Keeper {
     monitor_setting: Option<String>,
     told: Option<Assignment>,
     accepts: Option<RuleNumber>,
-    admitted: Option<Vec<Peer>>,
+    admitted: Option<act::HbaWritten>,
     checkpoint_timeline: Timeline,
     began_as_standby: bool,
     started: Instant,
@@ -85,6 +87,7 @@ impl Keeper {
         mut memory: Memory,
         lease: Rc<Lease>,
         checkpointer: Rc<Checkpointer>,
+        names: Rc<Names>,
     ) -> Result<Keeper, Trouble> {
         let facts = observe::look(Timeline(0));
         finish_copy(&mut memory)?;
@@ -106,6 +109,7 @@ impl Keeper {
             settings: Settings::default(),
             lease,
             checkpointer,
+            names,
             wal_end: WalEnd::default(),
             pledged_end: None,
             covering: None,
@@ -308,12 +312,11 @@ impl Keeper {
     }
 
     fn admit_peers(&mut self) -> Result<(), Trouble> {
-        let Some(told) = self.told.as_ref().filter(|told| self.admitted.as_ref() != Some(&told.peers)) else {
-            return Ok(());
-        };
-        act::hba::ensure(&told.peers)?;
-        self.admitted = Some(told.peers.clone());
-        Ok(())
+        let Some(told) = &self.told else { return Ok(()) };
+        let follows = |peer: &&Peer| self.facts.followers.contains(&peer.node);
+        let missing = told.peers.iter().filter(|peer| self.memory.role.writes() && !follows(peer));
+        let missing: Vec<&str> = missing.map(|peer| peer.host.as_str()).collect();
+        act::admit(&self.names, &told.peers, &missing, &mut self.admitted)
     }
 
     /// The group's password, for the next time that somebody asks for it.

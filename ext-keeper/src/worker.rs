@@ -1,5 +1,5 @@
 //! The keeper's background worker: one thread, one event loop, no database connection. It leaves with exit code 1, always.
-use crate::act::Checkpointer;
+use crate::act::{Checkpointer, Names};
 use crate::lease::Lease;
 use crate::memory::Memory;
 use crate::shared::enrolled;
@@ -33,8 +33,8 @@ fn live() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        // Names are resolved in a thread, the only one there ever is.
-        .max_blocking_threads(1)
+        // Names are resolved in threads: the monitor's, and those of the peers one by one.
+        .max_blocking_threads(2)
         .build()?;
     runtime.block_on(run())?;
     // A name that is being resolved is not waited for.
@@ -51,6 +51,7 @@ async fn run() -> io::Result<()> {
     let mut keeper = None;
     let lease = Rc::new(Lease::new());
     let checkpointer = Rc::new(Checkpointer::default());
+    let names = Rc::new(Names::default());
     let ended = tokio::select! {
         biased;
         dead = postmaster.readable() => {
@@ -59,7 +60,8 @@ async fn run() -> io::Result<()> {
         ended = signals(&wake, &stir) => ended,
         () = lease.keep_by_contact() => Ok(()),
         () = checkpointer.serve(&stir) => Ok(()),
-        () = keep(&mut keeper, &lease, &checkpointer, &stir) => Ok(()),
+        () = names.serve(&stir) => Ok(()),
+        () = keep(&mut keeper, &lease, &checkpointer, &names, &stir) => Ok(()),
     };
     if let Some(keeper) = &mut keeper {
         keeper.shut_down().await;
@@ -84,14 +86,20 @@ async fn signals(wake: &AsyncFd<File>, stir: &Notify) -> io::Result<()> {
 }
 
 /// Takes up the node's memory, then ticks for ever.
-async fn keep(slot: &mut Option<Keeper>, lease: &Rc<Lease>, checkpointer: &Rc<Checkpointer>, stir: &Notify) {
+async fn keep(
+    slot: &mut Option<Keeper>,
+    lease: &Rc<Lease>,
+    checkpointer: &Rc<Checkpointer>,
+    names: &Rc<Names>,
+    stir: &Notify,
+) {
     if !enrolled::is() {
         return std::future::pending().await;
     }
     let keeper = loop {
         let taken = Memory::read(StateDir::at(gucs::state_dir()))
             .map_err(Into::into)
-            .and_then(|memory| Keeper::take_up(memory, lease.clone(), checkpointer.clone()));
+            .and_then(|memory| Keeper::take_up(memory, lease.clone(), checkpointer.clone(), names.clone()));
         match taken {
             Ok(keeper) => break slot.insert(keeper),
             Err(error) => pg::warn(&format!(

@@ -10,6 +10,7 @@ pub mod conninfo;
 pub mod dir;
 pub mod durable;
 pub mod error;
+pub mod hba;
 pub mod identity;
 pub mod phase;
 pub mod restart;

@@ -25,7 +25,7 @@ pub struct SetArgs {
 }
 
 /// The keeper's settings, with the values they have when nothing sets them. A server that does not run cannot be asked.
-const KEEPER: [(&str, &str); 11] = [
+const KEEPER: [(&str, &str); 12] = [
     ("pg_autoctl.formation", "default"),
     ("pg_autoctl.group", "0"),
     ("pg_autoctl.heartbeat_period", "1s"),
@@ -35,6 +35,7 @@ const KEEPER: [(&str, &str); 11] = [
     ("pg_autoctl.monitor", ""),
     ("pg_autoctl.name", ""),
     ("pg_autoctl.role", "keeper"),
+    ("pg_autoctl.skip_pg_hba", "off"),
     ("pg_autoctl.start_without_monitor", "off"),
     ("pg_autoctl.state_dir", ""),
 ];

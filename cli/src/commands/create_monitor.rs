@@ -3,7 +3,8 @@ use crate::context::{Context, MONITOR_LIBRARY, Part};
 use crate::credentials::{Address, MONITOR_DATABASE, MONITOR_ROLE};
 use crate::datadir::{self, Content};
 use crate::error::{Error, Kind, Result};
-use crate::install::{self, Auth, Place};
+use crate::hba::{Access, Auth};
+use crate::install::{self, Place};
 use crate::postgres::Postgres;
 use crate::sql::{self, Session};
 use crate::view::View;
@@ -23,9 +24,9 @@ pub struct Args {
     /// Addresses to listen on
     #[arg(long, default_value = "*", value_name = "ADDRESSES")]
     listen: String,
-    /// How nodes prove who they are
-    #[arg(long, value_enum, default_value = "scram-sha-256")]
-    auth: Auth,
+    /// Who may connect
+    #[command(flatten)]
+    access: Access,
 }
 
 /// Makes what is missing of a monitor, in an order in which each step can be repeated.
@@ -45,14 +46,15 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     place.make_state_dir()?;
     let lock = datadir::lock(&place.state_dir)?;
     if datadir::inspect(&place.pgdata)? != Content::Cluster {
-        place.make_cluster(&postgres, args.auth)?;
+        place.make_cluster(&postgres, args.access)?;
     }
     if running {
         if context.part(&postgres)? != Part::Monitor {
             return Err(not_a_monitor(&place));
         }
     } else {
-        place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, args.auth, &[])?;
+        place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, &[])?;
+        args.access.finish_monitor(&postgres, &place.pgdata)?;
         drop(lock);
         postgres.start(&place.pgdata, &place.start_log())?;
     }
@@ -65,7 +67,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
         info!("the monitor was complete already");
     } else {
         info!("the monitor is ready; nodes and operators reach it by the address printed next");
-        if args.auth == Auth::ScramSha256 {
+        if args.access.auth == Auth::ScramSha256 {
             info!(
                 "the password of {MONITOR_ROLE} is kept in \"{}\": give it to pg_autoctl create postgres as PGPASSWORD, \
                  or in ~/.pgpass; pg_autoctl show uri --with-password --pgdata {} prints it inside the address",
@@ -74,14 +76,16 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             );
         }
     }
-    Ok(View::outcome(
+    let view = View::outcome(
         address.to_string(),
         [
             ("monitor", json!(address.to_string())),
             ("pgdata", json!(place.pgdata)),
             ("existed", json!(complete)),
         ],
-    ))
+    );
+    let lines = args.access.skip_pg_hba.then(|| args.access.lines_of_monitor(&postgres, &place.pgdata));
+    Ok(view.with_pg_hba(lines))
 }
 
 /// Everything that can be refused is refused before anything is touched.

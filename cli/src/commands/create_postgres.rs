@@ -4,7 +4,8 @@ use crate::credentials::Address;
 use crate::datadir::{self, Content};
 use crate::enrol::{self, Enrolment};
 use crate::error::{Error, Kind, Result};
-use crate::install::{Auth, Place};
+use crate::hba::{self, Access};
+use crate::install::Place;
 use crate::monitor::{Monitor, Registered, Registration};
 use crate::postgres::Postgres;
 use crate::printer::Progress;
@@ -38,9 +39,9 @@ pub struct Args {
     /// Role to make on the first node, owner of that database
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
-    /// How clients prove who they are
-    #[arg(long, value_enum, default_value = "scram-sha-256")]
-    auth: Auth,
+    /// Who may connect
+    #[command(flatten)]
+    access: Access,
     /// How much it is wished as primary; 0: never
     #[arg(long, default_value_t = 100, value_name = "0-100", value_parser = clap::value_parser!(i32).range(0..=100))]
     candidate_priority: i32,
@@ -68,6 +69,21 @@ enum Found {
 
 /// Makes the node, or goes on where an earlier call stopped.
 pub fn run(args: &Args, context: &Context) -> Result<View> {
+    let made = make(args, context)?;
+    let lines = if args.access.skip_pg_hba { Some(lines_for_pg_hba(context)?) } else { None };
+    Ok(made.with_pg_hba(lines))
+}
+
+/// What the node's own pg_hba.conf has to begin with.
+fn lines_for_pg_hba(context: &Context) -> Result<Vec<String>> {
+    let postgres = context.postgres()?;
+    let own = context.node_state(&postgres)?;
+    let nodes = context.open_monitor()?.0.states(&own.formation, Some(own.group))?;
+    let peers = nodes.iter().filter(|node| node.node_id != own.node.0).map(|node| node.nodehost.as_str());
+    Ok(hba::lines_of_node(&postgres, context.pgdata()?, peers))
+}
+
+fn make(args: &Args, context: &Context) -> Result<View> {
     let (pgdata, postgres) = (context.pgdata()?.to_path_buf(), context.postgres()?);
     let found = look(context, &postgres)?;
     postgres.check_library(KEEPER_LIBRARY)?;
@@ -114,7 +130,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
                 password,
                 formation: context.formation(),
                 hostname,
-                auth: args.auth,
+                access: args.access,
             };
             join(args, context, &node, &found)?
         }

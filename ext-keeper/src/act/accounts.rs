@@ -2,10 +2,9 @@
 use super::{Outcome, Trouble};
 use crate::tick::Keeper;
 use node_files::Secrets;
+use node_files::hba::PROBE_ROLE;
 use node_files::secrets::REPLICATION_ROLE;
 use postgres_protocol::password;
-
-const PROBE_ROLE: &str = "pgautofailover_monitor";
 
 /// What pg_rewind calls on its source (its documentation lists them).
 const FOR_REWIND: [&str; 4] = [
