@@ -1,11 +1,12 @@
 //! From what was typed to what is meant, once: which directory, which monitor, which formation.
 use crate::args::Common;
-use crate::credentials::Address;
 use crate::datadir;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::postgres::Postgres;
 use crate::render::Format;
+use crate::ssl_options::NODE_SETTINGS;
+use connection::{Address, Ssl};
 use node_files::{Identity, Secrets, State, StateDir};
 use std::path::{Path, PathBuf};
 
@@ -177,6 +178,18 @@ impl Context {
                 .hint("set it: pg_autoctl config set pg_autoctl.monitor postgres://autoctl_node@HOST:PORT/pg_auto_failover")
         })?;
         Ok(Address::parse(&text)?.0)
+    }
+
+    /// What the node asks of TLS when it connects to another one, by its settings.
+    pub fn node_ssl(&self, postgres: &Postgres) -> Result<Ssl> {
+        let pgdata = self.cluster()?;
+        let mut ssl = Ssl::default();
+        for (setting, parameter) in NODE_SETTINGS.into_iter().zip(["sslmode", "sslrootcert", "sslcrl"]) {
+            if let Some(value) = postgres.setting(pgdata, setting) {
+                ssl.take(parameter, &value)?;
+            }
+        }
+        Ok(ssl)
     }
 
     /// The directory beside the data directory.

@@ -1,6 +1,7 @@
 //! What stands in a data directory, and how to reach the server that runs there.
 use crate::error::{Error, Result};
 use crate::sql::{Failure, Session};
+use connection::Target;
 use node_files::{StateDir, durable};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -97,7 +98,7 @@ pub fn require_running(pgdata: &Path) -> Result<Running> {
 pub fn connect(running: &Running, database: &str) -> std::result::Result<Session, Failure> {
     let mut config = Config::new();
     config.host_path(&running.socket).port(running.port).dbname(database).user(os_user());
-    Session::open(&config)
+    Session::open(&Target::local(config))
 }
 
 /// The name of the user we run as.

@@ -4,7 +4,6 @@
 //! no node yet, and a repeated command begins it anew.
 use crate::conf;
 use crate::context::KEEPER_LIBRARY;
-use crate::credentials::Address;
 use crate::datadir;
 use crate::error::{Error, Kind, Result};
 use crate::hba::Access;
@@ -13,7 +12,9 @@ use crate::install::{self, Place};
 use crate::monitor::Monitor;
 use crate::postgres::Postgres;
 use crate::printer::Progress;
+use crate::ssl_options::ServerSsl;
 use crate::standby;
+use connection::Address;
 use fsm::message::{Assignment, Report, Upstream};
 use fsm::password::Password;
 use fsm::rule::standby_name;
@@ -30,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings that a copy must not take over from the node it was copied from.
-const OWN_SETTINGS: [&str; 17] = [
+const OWN_SETTINGS: [&str; 25] = [
     "primary_conninfo",
     "primary_slot_name",
     "synchronous_standby_names",
@@ -48,6 +49,14 @@ const OWN_SETTINGS: [&str; 17] = [
     "pg_autoctl.helper",
     "pg_autoctl.local_user",
     "pg_autoctl.skip_pg_hba",
+    "ssl",
+    "ssl_cert_file",
+    "ssl_key_file",
+    "ssl_ca_file",
+    "ssl_crl_file",
+    "pg_autoctl.ssl_mode",
+    "pg_autoctl.ssl_ca_file",
+    "pg_autoctl.ssl_crl_file",
 ];
 
 /// A node in the making.
@@ -68,6 +77,8 @@ pub struct Enrolment<'a> {
     pub hostname: String,
     /// Who may connect to it.
     pub access: Access,
+    /// What it shows and asks of TLS.
+    pub ssl: &'a ServerSsl,
 }
 
 impl Enrolment<'_> {
@@ -109,7 +120,7 @@ impl Enrolment<'_> {
         state.goal = State::CatchingUp;
         state.term = assignment.term;
         state.history = upstream.term;
-        standby::follow(&copy, state_dir, &upstream.peer, &slot)?;
+        standby::follow(&copy, state_dir, &upstream.peer, &self.ssl.asks, &slot)?;
         state.upstream = Some(upstream);
         state.write(state_dir)?;
         identity.write(&copy)?;
@@ -153,14 +164,20 @@ impl Enrolment<'_> {
         let started = Instant::now();
         loop {
             let mut told = 0;
-            let copied =
-                in_place::fetch(self.postgres, &self.place.state_dir, &upstream.peer, slot, |bytes| {
+            let copied = in_place::fetch(
+                self.postgres,
+                &self.place.state_dir,
+                &upstream.peer,
+                &self.ssl.asks,
+                slot,
+                |bytes| {
                     // Each further 64 MB is news.
                     if bytes >> 26 > told {
                         told = bytes >> 26;
                         progress.now(&format!("{from}, {} MB so far", bytes >> 20));
                     }
-                });
+                },
+            );
             match copied {
                 Err(error) if error.kind == Kind::PgCtl && started.elapsed() < PATIENCE => {
                     progress.now(&format!("{error}; tries again"));
@@ -183,6 +200,8 @@ impl Enrolment<'_> {
             ("pg_autoctl.name", name.to_owned()),
             ("pg_autoctl.hostname", self.hostname.clone()),
         ]);
+        settings.extend(self.ssl.node_settings());
+        settings.extend(self.ssl.server_settings(&self.place.state_dir, &self.hostname)?);
         // Beside the server's programs the library finds us by itself, and does so after an upgrade too.
         if let Ok(own) = std::env::current_exe().and_then(std::fs::canonicalize)
             && own.parent() != std::fs::canonicalize(self.postgres.bindir()).ok().as_deref()
@@ -222,9 +241,10 @@ pub fn own_address(monitor: &Address) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use connection::Ssl;
 
     #[test]
     fn the_way_to_the_monitor_tells_our_address() {
-        assert_eq!(own_address(&Address::of("127.0.0.1", 5432)).unwrap(), "127.0.0.1");
+        assert_eq!(own_address(&Address::of("127.0.0.1", 5432, Ssl::default())).unwrap(), "127.0.0.1");
     }
 }

@@ -88,6 +88,13 @@ impl Error {
     }
 }
 
+/// A connection string that was typed, or stands in a setting, cannot be used.
+impl From<connection::Error> for Error {
+    fn from(cause: connection::Error) -> Error {
+        Error::arguments(cause.why).hint(cause.hint)
+    }
+}
+
 impl From<node_files::Error> for Error {
     fn from(cause: node_files::Error) -> Error {
         let kind = match &cause {

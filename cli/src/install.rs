@@ -1,12 +1,12 @@
 //! What `create monitor` and `create postgres` have in common: checks of the machine, and the configuration of a new server.
 use crate::conf;
-use crate::credentials::Address;
 use crate::datadir;
 use crate::error::{Error, Result};
 use crate::hba::Access;
 use crate::in_place;
 use crate::postgres::Postgres;
 use crate::printer::Progress;
+use connection::Address;
 use node_files::{StateDir, durable};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;

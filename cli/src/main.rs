@@ -1,9 +1,9 @@
 //! `pg_autoctl`: the command line of the pair, and the helper that the keeper's library calls between two lives of a server.
 mod args;
+mod certificate;
 mod commands;
 mod conf;
 mod context;
-mod credentials;
 mod datadir;
 mod enrol;
 mod error;
@@ -16,6 +16,7 @@ mod postgres;
 mod printer;
 mod render;
 mod sql;
+mod ssl_options;
 mod standby;
 mod view;
 

@@ -1,13 +1,14 @@
 //! Typed calls of the monitor's SQL functions. All the SQL of this program that a monitor sees is here.
-use crate::credentials::Address;
 use crate::datadir::{self, Running};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Failure, Session};
 use crate::view::{Event, NodeState};
+use connection::{Address, Ssl};
 use fsm::message::{Assignment, Peer, Report};
 use fsm::state::State;
 use fsm::units::NodeId;
 use serde::de::DeserializeOwned;
+use std::path::PathBuf;
 
 /// An open session with a monitor.
 pub struct Monitor {
@@ -60,16 +61,17 @@ impl Monitor {
     /// Opens a session over the network.
     pub fn open(address: &Address, password: Option<&str>) -> Result<Monitor> {
         let place = address.place();
-        let session = Session::open(&address.config(password))
+        let session = Session::open(&address.target(password))
             .map_err(|failure| not_opened(&failure, address, password))?;
         Monitor { session, place }.checked()
     }
 
     /// Opens a session with the monitor that runs here.
     pub fn local(running: &Running) -> Result<Monitor> {
-        let session = datadir::connect(running, crate::credentials::MONITOR_DATABASE).map_err(|failure| {
-            Error::monitor(format!("the monitor in this directory does not answer: {failure}"))
-        })?;
+        let session =
+            datadir::connect(running, connection::address::MONITOR_DATABASE).map_err(|failure| {
+                Error::monitor(format!("the monitor in this directory does not answer: {failure}"))
+            })?;
         Monitor { session, place: "this machine".to_owned() }.checked()
     }
 
@@ -169,9 +171,13 @@ impl Monitor {
     }
 
     /// What clients of the formation connect to; nothing while it has no nodes.
-    pub fn formation_uri(&self, formation: &str) -> Result<Option<String>> {
-        let asked =
-            self.session.one("SELECT pgautofailover.formation_uri($1)", &[&formation], |row| row.try_get(0));
+    pub fn formation_uri(&self, formation: &str, ssl: &Ssl) -> Result<Option<String>> {
+        let file =
+            |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let statement =
+            "SELECT pgautofailover.formation_uri($1, sslmode => $2, sslrootcert => $3, sslcrl => $4)";
+        let (mode, root_cert, crl) = (ssl.mode.as_str(), file(&ssl.root_cert), file(&ssl.crl));
+        let asked = self.session.one(statement, &[&formation, &mode, &root_cert, &crl], |row| row.try_get(0));
         asked.map_err(|failure| self.error(&failure))
     }
 
@@ -218,6 +224,7 @@ impl Monitor {
             Failure::Unreachable(why) | Failure::Client(why) => {
                 return Error::monitor(format!("the monitor at {} does not answer: {why}", self.place));
             }
+            Failure::Tls(error) => return untrusted(&self.place, error),
         };
         let kind = match said.code().code() {
             // Not in this state; another cluster; no such node or formation; a value out of its range.
@@ -237,6 +244,11 @@ impl Monitor {
     }
 }
 
+fn untrusted(place: &str, error: &connection::Error) -> Error {
+    Error::monitor(format!("cannot trust the connection to the monitor at {place}: {}", error.why))
+        .hint(&error.hint)
+}
+
 /// Why there is no session with the monitor, and what to do.
 fn not_opened(failure: &Failure, address: &Address, password: Option<&str>) -> Error {
     let place = address.place();
@@ -247,6 +259,7 @@ fn not_opened(failure: &Failure, address: &Address, password: Option<&str>) -> E
     match failure {
         Failure::Unreachable(why) => Error::monitor(format!("cannot reach the monitor at {place}: {why}"))
             .hint("is it running, is the address right, does a firewall stand between?"),
+        Failure::Tls(error) => untrusted(&place, error),
         Failure::Client(why) if password.is_none() && why.contains("password") => {
             Error::monitor(format!("the monitor at {place} asks for a password, and none was given"))
                 .hint(how)

@@ -1,8 +1,9 @@
 //! One session with a server, for a program that does one thing after the other.
+use connection::{ConnectFailure, Target};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{Client, Row};
 
 /// How long a connection or a statement may take before the server counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,6 +21,9 @@ pub enum Failure {
     /// Nobody answers there.
     #[error("{0}")]
     Unreachable(String),
+    /// It could not be a safe conversation.
+    #[error("{0}")]
+    Tls(connection::Error),
     /// The server said no.
     #[error("{}", .0.message())]
     Refused(Box<tokio_postgres::error::DbError>),
@@ -33,7 +37,7 @@ impl Failure {
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Failure::Refused(error) => Some(error.code().code()),
-            Failure::Unreachable(_) | Failure::Client(_) => None,
+            Failure::Unreachable(_) | Failure::Tls(_) | Failure::Client(_) => None,
         }
     }
 }
@@ -54,10 +58,20 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
+impl From<ConnectFailure> for Failure {
+    fn from(failure: ConnectFailure) -> Failure {
+        match failure {
+            ConnectFailure::Tls(error) => Failure::Tls(error),
+            ConnectFailure::Postgres(error) => error.into(),
+        }
+    }
+}
+
 impl Session {
     /// Opens a session. The search_path is pinned: nobody's schema comes between us and a function's name.
-    pub fn open(config: &Config) -> Result<Session, Failure> {
-        let mut config = config.clone();
+    pub fn open(target: &Target) -> Result<Session, Failure> {
+        let mut target = target.clone();
+        let config = &mut target.config;
         config.application_name("pg_autoctl").connect_timeout(PATIENCE);
         config.keepalives(true).keepalives_idle(Duration::from_secs(5));
         config.options("-csearch_path=pg_catalog,pg_temp");
@@ -66,8 +80,7 @@ impl Session {
             .build()
             .map_err(|error| Failure::Client(error.to_string()))?;
         let client = runtime.block_on(async {
-            let connect = config.connect(NoTls);
-            let Ok(connected) = tokio::time::timeout(PATIENCE, connect).await else {
+            let Ok(connected) = tokio::time::timeout(PATIENCE, target.connect()).await else {
                 return Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())));
             };
             let (client, connection) = connected?;

@@ -1,7 +1,8 @@
 //! The settings `pg_autoctl.*`.
 //!
 //! Those without a function here are for the command line, which reads them as SQL does: the node registers with them.
-use crate::pg;
+use crate::pg::{self, tls_mode::TlsMode};
+use connection::Ssl;
 use node_files::StateDir;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::ffi::{CStr, CString};
@@ -28,6 +29,10 @@ static HEARTBEAT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static START_WITHOUT_MONITOR: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// The block of pg_hba.conf is the operator's to write.
 static SKIP_PG_HBA: GucSetting<bool> = GucSetting::<bool>::new(false);
+/// How this node reaches the other nodes.
+static SSL_MODE: GucSetting<TlsMode> = GucSetting::<TlsMode>::new(TlsMode::Require);
+static SSL_CA_FILE: Text = Text::new(Some(c""));
+static SSL_CRL_FILE: Text = Text::new(Some(c""));
 /// Only there so that `config get pg_autoctl.role` answers, as in pg_auto_failover.
 static ROLE: Text = Text::new(Some(c"keeper"));
 
@@ -101,6 +106,26 @@ pub fn init() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_enum_guc(
+        c"pg_autoctl.ssl_mode",
+        c"What this node asks of TLS when it connects to another node, as libpq's sslmode.",
+        c"",
+        &SSL_MODE,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    by_reload(
+        c"pg_autoctl.ssl_ca_file",
+        c"The authorities whose certificates the other nodes may show.",
+        c"Needed for verify-ca and verify-full.",
+        &SSL_CA_FILE,
+    );
+    by_reload(
+        c"pg_autoctl.ssl_crl_file",
+        c"The certificates that those authorities have taken back.",
+        c"",
+        &SSL_CRL_FILE,
+    );
     GucRegistry::define_string_guc(
         c"pg_autoctl.role",
         c"What pg_autoctl does on this server.",
@@ -129,6 +154,12 @@ fn text(setting: &'static Text) -> Option<String> {
 /// The monitor's connection string, without a password; nothing when no monitor is set.
 pub fn monitor() -> Option<String> {
     text(&MONITOR)
+}
+
+/// What a connection to another node asks of TLS.
+pub fn ssl() -> Ssl {
+    let file = |setting| text(setting).map(PathBuf::from);
+    Ssl { mode: SSL_MODE.get().into(), root_cert: file(&SSL_CA_FILE), crl: file(&SSL_CRL_FILE) }
 }
 
 /// Where the node's own files are.

@@ -1,6 +1,7 @@
 //! The keeper's standing connection to its own server, over the Unix socket.
 use crate::session::{Session, SqlError};
 use crate::{gucs, observe, pg};
+use connection::Target;
 use std::time::Duration;
 use tokio_postgres::{Client, Config, Error};
 
@@ -59,5 +60,5 @@ pub async fn open() -> Result<Session, SqlError> {
         // Nothing in a database may come between the keeper and the functions it calls, and no setting of the
         // server's may make it wait for the standbys that it is about to change.
         .options("-c search_path=pg_catalog -c default_transaction_read_only=off -c synchronous_commit=local -c lock_timeout=2s");
-    Session::open(&config, CONNECT_LIMIT).await
+    Session::open(&Target::local(config), CONNECT_LIMIT).await
 }

@@ -2,13 +2,13 @@
 use crate::gucs;
 use crate::session::{Session, SqlError};
 use crate::shared::clock;
+use connection::{Address, Target};
 use fsm::message::{Assignment, Report};
 use node_files::{Secrets, StateDir};
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_postgres::{Config, Statement};
+use tokio_postgres::Statement;
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
 const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
@@ -122,11 +122,11 @@ impl MonitorLink {
     }
 
     async fn connect(&mut self, dir: &StateDir) -> Result<Open, LinkError> {
-        let config = config(dir)?;
+        let target = target(dir)?;
         if Instant::now() < self.next_attempt {
             return Err(LinkError::Pausing);
         }
-        let opened = match Session::open(&config, CONNECT_LIMIT).await {
+        let opened = match Session::open(&target, CONNECT_LIMIT).await {
             Ok(mut session) => session
                 .ask(ANSWER_LIMIT, async |client| {
                     client.prepare("SELECT pgautofailover.keeper_report($1)").await
@@ -165,23 +165,23 @@ async fn listen(open: &mut Open, channel: &str) -> Result<(), SqlError> {
 }
 
 /// Where the monitor is, by the settings; the password, by the file that only we read.
-fn config(dir: &StateDir) -> Result<Config, LinkError> {
+fn target(dir: &StateDir) -> Result<Target, LinkError> {
     let Some(uri) = gucs::monitor() else {
         return Err(LinkError::Setting(
             "pg_autoctl.monitor is not set; give it the connection string of the monitor".to_owned(),
         ));
     };
     // The parser's error does not show the string.
-    let mut config = Config::from_str(&uri).map_err(|error| {
+    let (address, _) = Address::parse(&uri).map_err(|error| {
         LinkError::Setting(format!(
-            "pg_autoctl.monitor is not a connection string ({error}); correct it and reload"
+            "pg_autoctl.monitor is of no use: {}; correct it and reload",
+            error.in_full()
         ))
     })?;
     let secrets = Secrets::read(dir).map_err(|error| LinkError::Setting(error.to_string()))?;
-    if let Some(password) = &secrets.monitor_password {
-        config.password(password);
-    }
-    config
+    let mut target = address.target(secrets.monitor_password.as_deref());
+    target
+        .config
         .application_name("pg_autoctl keeper")
         .options("-c search_path=pg_catalog")
         .connect_timeout(CONNECT_LIMIT)
@@ -190,5 +190,5 @@ fn config(dir: &StateDir) -> Result<Config, LinkError> {
         .keepalives_interval(Duration::from_secs(1))
         .keepalives_retries(3)
         .tcp_user_timeout(Duration::from_secs(3));
-    Ok(config)
+    Ok(target)
 }

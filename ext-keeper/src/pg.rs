@@ -8,6 +8,7 @@ pub mod postmaster;
 pub mod process;
 pub mod receiver;
 pub mod shmem;
+pub mod tls_mode;
 pub mod wal;
 pub mod worker;
 

@@ -1,9 +1,9 @@
 //! One connection to a PostgreSQL server, driven by whoever waits on it: no task of its own that could be forgotten.
+use connection::{ConnectFailure, Link, Target};
 use std::fmt;
 use std::future::poll_fn;
 use std::time::Duration;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Error};
 
 /// Why a question was not answered.
 #[derive(Debug)]
@@ -46,6 +46,15 @@ impl From<Error> for SqlError {
     }
 }
 
+impl From<ConnectFailure> for SqlError {
+    fn from(failure: ConnectFailure) -> SqlError {
+        match failure {
+            ConnectFailure::Tls(error) => SqlError::Broken(error.in_full()),
+            ConnectFailure::Postgres(error) => error.into(),
+        }
+    }
+}
+
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -64,14 +73,14 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 /// An open connection.
 pub struct Session {
     client: Client,
-    connection: Connection<Socket, NoTlsStream>,
+    connection: Link,
     notified: bool,
 }
 
 impl Session {
     /// Connects and authenticates.
-    pub async fn open(config: &Config, limit: Duration) -> Result<Session, SqlError> {
-        match tokio::time::timeout(limit, config.connect(NoTls)).await {
+    pub async fn open(target: &Target, limit: Duration) -> Result<Session, SqlError> {
+        match tokio::time::timeout(limit, target.connect()).await {
             Ok(Ok((client, connection))) => Ok(Session { client, connection, notified: false }),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(SqlError::Late(limit)),
@@ -112,11 +121,7 @@ impl Session {
 }
 
 /// Moves bytes until the connection ends; or until a notification has come, if those are waited for (`None`).
-async fn pump(
-    connection: &mut Connection<Socket, NoTlsStream>,
-    notified: &mut bool,
-    until_notified: bool,
-) -> Option<SqlError> {
+async fn pump(connection: &mut Link, notified: &mut bool, until_notified: bool) -> Option<SqlError> {
     loop {
         match poll_fn(|context| connection.poll_message(context)).await {
             Some(Ok(AsyncMessage::Notification(_))) => {

@@ -2,6 +2,7 @@
 use crate::dir::StateDir;
 use crate::durable;
 use crate::error::{Result, present};
+use connection::Ssl;
 use fsm::message::Upstream;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub struct Phase {
     pub slot: String,
     /// What, and from where.
     pub copy: Copy,
+    /// How to talk to it: the node's settings may be the source's while PGDATA is copied.
+    pub ssl: Ssl,
 }
 
 impl Copy {
@@ -84,7 +87,8 @@ mod tests {
             let upstream =
                 Upstream { peer, term: Term(3), timeline: Timeline(2), fork, rewindable: true, reach: None };
             let slot = "pgautofailover_standby_1".to_owned();
-            let phase = Phase { step: Step::Asked, slot, copy: Copy::Rewind { upstream } };
+            let ssl = Ssl { root_cert: Some("/etc/ca.pem".into()), ..Ssl::default() };
+            let phase = Phase { step: Step::Asked, slot, copy: Copy::Rewind { upstream }, ssl };
             phase.write(&dir).unwrap();
             assert_eq!(Phase::read(&dir).unwrap(), Some(phase));
         }

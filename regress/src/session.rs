@@ -1,12 +1,13 @@
 //! One connection to a server, for code that waits: each call has a deadline, so that no frozen server freezes a test.
 use crate::deadlines::CONNECT;
+use connection::{ConnectFailure, Ssl, Target};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 /// A statement that did not succeed. Whether it took effect is unknown unless the server said no.
 #[derive(Clone, Debug)]
@@ -41,6 +42,15 @@ impl From<tokio_postgres::Error> for SqlError {
     }
 }
 
+impl From<ConnectFailure> for SqlError {
+    fn from(failure: ConnectFailure) -> SqlError {
+        match failure {
+            ConnectFailure::Tls(error) => SqlError { code: None, message: error.in_full() },
+            ConnectFailure::Postgres(error) => error.into(),
+        }
+    }
+}
+
 /// An open connection.
 pub struct Session {
     client: Client,
@@ -51,9 +61,11 @@ impl Session {
     /// Connects to the first of the config's hosts that will do.
     pub fn open(config: &Config) -> Result<Session, SqlError> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
+        // As the nodes and their clients are told by default.
+        let target = Target { config: config.clone(), ssl: Ssl::default() };
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let client = within(&runtime, CONNECT * hosts, async {
-            let (client, connection) = config.connect(NoTls).await?;
+            let (client, connection) = target.connect().await?;
             // It ends with the client; what went wrong is told to the statement that was under way.
             tokio::spawn(async { drop(connection.await) });
             Ok(client)

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::Postgres;
 use crate::sql::{self, Failure};
 use crate::view::{Setting, View};
+use connection::Address;
 use serde_json::json;
 use std::path::Path;
 
@@ -25,7 +26,7 @@ pub struct SetArgs {
 }
 
 /// The keeper's settings, with the values they have when nothing sets them. A server that does not run cannot be asked.
-const KEEPER: [(&str, &str); 12] = [
+const KEEPER: [(&str, &str); 15] = [
     ("pg_autoctl.formation", "default"),
     ("pg_autoctl.group", "0"),
     ("pg_autoctl.heartbeat_period", "1s"),
@@ -36,6 +37,9 @@ const KEEPER: [(&str, &str); 12] = [
     ("pg_autoctl.name", ""),
     ("pg_autoctl.role", "keeper"),
     ("pg_autoctl.skip_pg_hba", "off"),
+    ("pg_autoctl.ssl_ca_file", ""),
+    ("pg_autoctl.ssl_crl_file", ""),
+    ("pg_autoctl.ssl_mode", "require"),
     ("pg_autoctl.start_without_monitor", "off"),
     ("pg_autoctl.state_dir", ""),
 ];
@@ -58,7 +62,7 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<View> {
     if !settings.iter().any(|setting| setting.key == args.key) {
         return Err(unknown(&args.key, &settings));
     }
-    if args.key == "pg_autoctl.monitor" && crate::credentials::Address::parse(&args.value)?.1.is_some() {
+    if args.key == "pg_autoctl.monitor" && Address::parse(&args.value)?.1.is_some() {
         return Err(Error::arguments(
             "a setting can be read by everybody: pg_autoctl.monitor takes no password",
         )

@@ -1,13 +1,15 @@
 //! `create monitor`
 use crate::context::{Context, MONITOR_LIBRARY, Part};
-use crate::credentials::{Address, MONITOR_DATABASE, MONITOR_ROLE};
 use crate::datadir::{self, Content};
 use crate::error::{Error, Kind, Result};
 use crate::hba::{Access, Auth};
 use crate::install::{self, Place};
 use crate::postgres::Postgres;
 use crate::sql::{self, Session};
+use crate::ssl_options::{NoSsl, SslOptions};
 use crate::view::View;
+use connection::Address;
+use connection::address::{MONITOR_DATABASE, MONITOR_ROLE};
 use node_files::{Secrets, StateDir, identity};
 use serde_json::json;
 use tracing::info;
@@ -27,6 +29,10 @@ pub struct Args {
     /// Who may connect
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    ssl: SslOptions,
+    #[command(flatten)]
+    no_ssl: NoSsl,
 }
 
 /// Makes what is missing of a monitor, in an order in which each step can be repeated.
@@ -41,7 +47,8 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     let running = datadir::running(&place.pgdata).is_some();
     check(&place, &postgres, running)?;
     let hostname = args.hostname.clone().unwrap_or_else(install::machine_name);
-    let address = Address::of(&hostname, args.pgport);
+    let ssl = args.no_ssl.or(&args.ssl)?;
+    let address = Address::of(&hostname, args.pgport, ssl.asks.clone());
 
     place.make_state_dir()?;
     let lock = datadir::lock(&place.state_dir)?;
@@ -53,7 +60,8 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             return Err(not_a_monitor(&place));
         }
     } else {
-        place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, &[])?;
+        let own = ssl.server_settings(&place.state_dir, &hostname)?;
+        place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, &own)?;
         args.access.finish_monitor(&postgres, &place.pgdata)?;
         drop(lock);
         postgres.start(&place.pgdata, &place.start_log())?;

@@ -1,6 +1,5 @@
 //! `create postgres`
 use crate::context::{Context, KEEPER_LIBRARY, Part};
-use crate::credentials::Address;
 use crate::datadir::{self, Content};
 use crate::enrol::{self, Enrolment};
 use crate::error::{Error, Kind, Result};
@@ -10,7 +9,9 @@ use crate::monitor::{Monitor, Registered, Registration};
 use crate::postgres::Postgres;
 use crate::printer::Progress;
 use crate::sql::{self, Failure};
+use crate::ssl_options::{NoSsl, SslOptions};
 use crate::view::{NodeState, View};
+use connection::Address;
 use fsm::state::State;
 use fsm::units::NodeId;
 use node_files::{Identity, Secrets, StateDir};
@@ -42,6 +43,10 @@ pub struct Args {
     /// Who may connect
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    ssl: SslOptions,
+    #[command(flatten)]
+    no_ssl: NoSsl,
     /// How much it is wished as primary; 0: never
     #[arg(long, default_value_t = 100, value_name = "0-100", value_parser = clap::value_parser!(i32).range(0..=100))]
     candidate_priority: i32,
@@ -85,6 +90,7 @@ fn lines_for_pg_hba(context: &Context) -> Result<Vec<String>> {
 
 fn make(args: &Args, context: &Context) -> Result<View> {
     let (pgdata, postgres) = (context.pgdata()?.to_path_buf(), context.postgres()?);
+    let ssl = args.no_ssl.or(&args.ssl)?;
     let found = look(context, &postgres)?;
     postgres.check_library(KEEPER_LIBRARY)?;
     let state_dir = match found {
@@ -122,6 +128,10 @@ fn make(args: &Args, context: &Context) -> Result<View> {
                 None => enrol::own_address(&address)?,
             };
             place.check()?;
+            let ssl = match found {
+                Found::Cluster(_) => args.ssl.or_kept(ssl, &place.pgdata, &place.state_dir, &postgres),
+                Found::Node(_) | Found::Nothing => ssl,
+            };
             let node = Enrolment {
                 place: &place,
                 postgres: &postgres,
@@ -131,6 +141,7 @@ fn make(args: &Args, context: &Context) -> Result<View> {
                 formation: context.formation(),
                 hostname,
                 access: args.access,
+                ssl: &ssl,
             };
             join(args, context, &node, &found)?
         }

@@ -1,9 +1,10 @@
 //! `show uri`
 use crate::context::{Context, Part};
-use crate::credentials::{Address, MONITOR_ROLE};
 use crate::error::{Error, Result};
 use crate::install;
 use crate::view::{Uri, View};
+use connection::address::MONITOR_ROLE;
+use connection::{Address, Ssl};
 use node_files::Secrets;
 
 /// Options of `show uri`.
@@ -26,10 +27,11 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
         return Ok(View::Value(crate::view::Setting { key: "monitor".to_owned(), value: uri }));
     }
     let (monitor, scope) = context.open_monitor()?;
+    let ssl = ssl_of_nodes(context, &address)?;
     let mut uris =
         vec![Uri { kind: "monitor".to_owned(), name: "monitor".to_owned(), uri: address.to_string() }];
     for formation in scope.formations(&monitor)? {
-        if let Some(uri) = monitor.formation_uri(&formation)? {
+        if let Some(uri) = monitor.formation_uri(&formation, &ssl)? {
             uris.push(Uri { kind: "formation".to_owned(), name: formation, uri });
         }
     }
@@ -38,7 +40,7 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
 
 fn monitor(context: &Context) -> Result<(Address, Option<String>)> {
     if let Some(text) = context.named_monitor() {
-        return Address::parse(text);
+        return Ok(Address::parse(text)?);
     }
     let postgres = context.postgres()?;
     let state_dir = context.state_dir(&postgres)?;
@@ -47,4 +49,15 @@ fn monitor(context: &Context) -> Result<(Address, Option<String>)> {
         Part::Node => context.node_monitor(&postgres)?,
     };
     Ok((address, Secrets::read(&state_dir)?.monitor_password))
+}
+
+/// What clients are to ask for: what the node asks of its peers; elsewhere, what the monitor was made with.
+fn ssl_of_nodes(context: &Context, address: &Address) -> Result<Ssl> {
+    if context.named_monitor().is_none() {
+        let postgres = context.postgres()?;
+        if context.part(&postgres)? == Part::Node {
+            return context.node_ssl(&postgres);
+        }
+    }
+    Ok(address.ssl().clone())
 }

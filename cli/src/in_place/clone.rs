@@ -5,6 +5,7 @@ use super::{child, size_of, source, space, swap};
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
 use crate::standby;
+use connection::Ssl;
 use fsm::message::Peer;
 use node_files::{Phase, StateDir};
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
         let peer = source::wait_for(work, &phase.copy.upstream().peer, source::reachable)?;
         remove_unfinished(&work.state_dir)?;
         info!("copies node {} at {}:{}", peer.node, peer.host, peer.port);
-        let command = backup(&work.postgres, &work.state_dir, &peer, &phase.slot);
+        let command = backup(&work.postgres, &work.state_dir, &peer, &phase.ssl, &phase.slot);
         let word = || format!("is still copying, {} MB so far", size_of(&incoming) >> 20);
         if work.run(&command, word)?.status.success() {
             break peer;
@@ -34,7 +35,7 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
         work.pause(Duration::from_secs(2))?;
     };
     saved::restore(&incoming, &work.state_dir)?;
-    standby::follow(&incoming, &work.state_dir, &peer, &phase.slot)?;
+    standby::follow(&incoming, &work.state_dir, &peer, &phase.ssl, &phase.slot)?;
     let kept = swap::swap(&work.pgdata, &incoming, &work.state_dir)?;
     info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());
     Ok(())
@@ -50,11 +51,12 @@ pub fn fetch(
     postgres: &Postgres,
     state_dir: &StateDir,
     peer: &Peer,
+    ssl: &Ssl,
     slot: &str,
     mut word: impl FnMut(u64),
 ) -> Result<PathBuf> {
     let incoming = room(state_dir)?;
-    let command = backup(postgres, state_dir, peer, slot);
+    let command = backup(postgres, state_dir, peer, ssl, slot);
     let program = command.get_program().to_string_lossy().into_owned();
     // It must not go on copying when we are gone: a repeated command begins anew in the same place.
     let mut command = child::wrapped(&command);
@@ -95,8 +97,8 @@ pub fn incoming(state_dir: &StateDir) -> PathBuf {
     state_dir.path().join("incoming")
 }
 
-fn backup(postgres: &Postgres, state_dir: &StateDir, peer: &Peer, slot: &str) -> Command {
+fn backup(postgres: &Postgres, state_dir: &StateDir, peer: &Peer, ssl: &Ssl, slot: &str) -> Command {
     let mut command = postgres.basebackup(&incoming(state_dir), slot);
-    command.arg("-d").arg(standby::backup_conninfo(peer, state_dir));
+    command.arg("-d").arg(standby::backup_conninfo(peer, state_dir, ssl));
     command
 }

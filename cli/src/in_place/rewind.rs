@@ -2,6 +2,7 @@
 use super::work::{Interrupted, Work};
 use super::{diverged, saved, source, sync};
 use crate::standby;
+use connection::Ssl;
 use fsm::message::{Peer, Upstream};
 use node_files::{Phase, Step, durable};
 use std::process::Command;
@@ -41,7 +42,8 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
     }
     let mut failures = 0;
     let peer = loop {
-        let peer = source::wait_for(work, &upstream.peer, source::lets_in)?;
+        let peer =
+            source::wait_for(work, &upstream.peer, |work, peer| source::lets_in(work, peer, &phase.ssl))?;
         // No server that runs has this file, and pg_rewind writes it among the last. After that it takes PGDATA for a copy
         // of the source, and would find nothing to do there, whether everything had reached the disk or not.
         if work.pgdata.join("backup_label").exists() {
@@ -51,7 +53,7 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         // pg_rewind runs the recovery of a crashed target itself, in single-user mode, which refuses a standby.
         durable::remove(&work.pgdata.join("standby.signal"))?;
         info!("rewinds PGDATA to node {} at {}:{}", peer.node, peer.host, peer.port);
-        let heard = work.run(&command(work, &peer), || "is still rewinding".to_owned())?;
+        let heard = work.run(&command(work, &peer, &phase.ssl), || "is still rewinding".to_owned())?;
         if heard.status.success() {
             break peer;
         }
@@ -61,7 +63,7 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         }
         work.pause(BETWEEN_TRIES)?;
         // A source that went away is waited for, however often.
-        if source::lets_in(work, &peer).is_ok() {
+        if source::lets_in(work, &peer, &phase.ssl).is_ok() {
             failures += 1;
         }
         if failures == TRIES {
@@ -70,7 +72,7 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         }
     };
     saved::restore(&work.pgdata, &work.state_dir)?;
-    standby::follow(&work.pgdata, &work.state_dir, &peer, &phase.slot)?;
+    standby::follow(&work.pgdata, &work.state_dir, &peer, &phase.ssl, &phase.slot)?;
     if sync::at_once() {
         info!("brings PGDATA to the disk");
         sync::everything(&work.pgdata)?;
@@ -79,10 +81,10 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
     Ok(Outcome::Whole)
 }
 
-fn command(work: &Work, peer: &Peer) -> Command {
+fn command(work: &Work, peer: &Peer, ssl: &Ssl) -> Command {
     let mut command = work.postgres.command("pg_rewind");
     command.arg("-D").arg(&work.pgdata).arg("--source-server");
-    command.arg(standby::rewind_conninfo(peer, &work.state_dir));
+    command.arg(standby::rewind_conninfo(peer, &work.state_dir, ssl));
     if sync::at_once() {
         command.arg("--no-sync");
     }

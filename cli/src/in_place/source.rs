@@ -2,9 +2,10 @@
 use super::saved;
 use super::work::{Interrupted, Work};
 use crate::conf;
-use crate::credentials::Address;
 use crate::monitor::Monitor;
-use crate::sql::Session;
+use crate::sql::{Failure, Session};
+use connection::Address;
+use connection::{Ssl, Target};
 use fsm::message::Peer;
 use node_files::secrets::REPLICATION_ROLE;
 use node_files::{Secrets, State};
@@ -52,14 +53,17 @@ pub fn reachable(_: &Work, peer: &Peer) -> Result<(), String> {
 }
 
 /// The server there lets our role log in, as pg_rewind will.
-pub fn lets_in(work: &Work, peer: &Peer) -> Result<(), String> {
+pub fn lets_in(work: &Work, peer: &Peer, ssl: &Ssl) -> Result<(), String> {
     let secrets = Secrets::read(&work.state_dir).map_err(|error| error.to_string())?;
     let mut config = Config::new();
     config.host(&peer.host).port(peer.port).user(REPLICATION_ROLE).dbname("postgres");
     if let Some(password) = secrets.replication_password {
         config.password(password);
     }
-    Session::open(&config).map(drop).map_err(|failure| failure.to_string())
+    Session::open(&Target { config, ssl: ssl.clone() }).map(drop).map_err(|failure| match failure {
+        Failure::Tls(error) => error.in_full(),
+        other => other.to_string(),
+    })
 }
 
 /// The group's primary, as the monitor knows it; not ourselves.

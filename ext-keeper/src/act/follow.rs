@@ -1,9 +1,9 @@
 //! Following an upstream, and no longer following one.
 use super::settings::Key;
 use super::{Outcome, Trouble, io_trouble};
-use crate::pg;
 use crate::shared::{gate, receiver};
 use crate::tick::Keeper;
+use crate::{gucs, pg};
 use fsm::message::Upstream;
 use fsm::rule::{Rule, standby_name};
 use node_files::conninfo;
@@ -22,7 +22,10 @@ pub async fn follow(keeper: &mut Keeper, upstream: &Upstream, by_slot: bool) -> 
     gate::open(&upstream.peer.host, upstream.peer.port);
     let me = standby_name(keeper.memory.node);
     let wanted = [
-        (Key::PrimaryConninfo, Some(conninfo::of_replication(&upstream.peer, keeper.memory.dir(), &me))),
+        (
+            Key::PrimaryConninfo,
+            Some(conninfo::of_replication(&upstream.peer, keeper.memory.dir(), &gucs::ssl(), &me)),
+        ),
         (Key::PrimarySlotName, by_slot.then_some(me)),
         // Nothing left to do for a promotion under the empty rule.
         (Key::SynchronousStandbyNames, Some(String::new())),

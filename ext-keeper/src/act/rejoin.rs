@@ -1,8 +1,8 @@
 //! Becoming a follower again: as it is, after a rewind, or as a new copy.
 use super::{Outcome, Trouble, follow, restart, slots};
-use crate::pg;
 use crate::shared::{gate, receiver};
 use crate::tick::Keeper;
+use crate::{gucs, pg};
 use fsm::keeper::Method;
 use fsm::message::{Assignment, Upstream};
 use fsm::rule::standby_name;
@@ -48,7 +48,8 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         Copy::Rewind { .. } => "a standby, after a rewind",
         Copy::Clone { .. } => "a standby, after a new copy",
     };
-    restart::with_copy(keeper, &Phase { step: phase::Step::Asked, slot, copy }, purpose).await
+    restart::with_copy(keeper, &Phase { step: phase::Step::Asked, slot, copy, ssl: gucs::ssl() }, purpose)
+        .await
 }
 
 /// Follows the assigned upstream when that needs no more than a setting. The server is its operator's for the moment: whatever else

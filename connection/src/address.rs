@@ -1,6 +1,7 @@
 //! Where the monitor is, and the password that opens it. The two are kept apart from the first moment: the address
 //! goes into settings and onto the screen, the password never does.
-use crate::error::{Error, Result};
+use crate::keywords::{percent, split};
+use crate::{Error, Ssl, Target};
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -20,50 +21,58 @@ pub struct Address {
     hosts: Vec<(String, u16)>,
     user: String,
     database: String,
+    ssl: Ssl,
 }
 
 impl Address {
     /// A monitor on one host.
-    pub fn of(host: &str, port: u16) -> Address {
+    pub fn of(host: &str, port: u16, ssl: Ssl) -> Address {
         Address {
             hosts: vec![(host.to_owned(), port)],
             user: MONITOR_ROLE.to_owned(),
             database: MONITOR_DATABASE.to_owned(),
+            ssl,
         }
     }
 
     /// Takes a connection string apart: the address, and the password that stood in it.
-    pub fn parse(text: &str) -> Result<(Address, Option<String>)> {
+    pub fn parse(text: &str) -> Result<(Address, Option<String>), Error> {
+        let unreadable = |why: &str| {
+            Error::new(
+                format!("the monitor's connection string {why}"),
+                "it looks like postgres://autoctl_node@monitor.example:5432/pg_auto_failover?sslmode=require",
+            )
+        };
+        let (text, ssl) = split(text)?;
         // The parser's reason may quote the text, and the text may hold a password: so it is not shown.
-        let config: Config = text.parse().map_err(|_| {
-            Error::arguments("the monitor's connection string cannot be read")
-                .hint("it looks like postgres://autoctl_node@monitor.example:5432/pg_auto_failover")
-        })?;
+        let config: Config = text.parse().map_err(|_| unreadable("cannot be read"))?;
         let ports = config.get_ports();
         let host = |(number, host): (usize, &Host)| {
             let port = ports.get(number).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
             match host {
                 Host::Tcp(name) => Ok((name.clone(), port)),
-                Host::Unix(_) => Err(Error::arguments("the monitor's connection string names a Unix socket")
-                    .hint("nodes reach their monitor over TCP: give a host name or an address")),
+                Host::Unix(_) => Err(Error::new(
+                    "the monitor's connection string names a Unix socket",
+                    "nodes reach their monitor over TCP: give a host name or an address",
+                )),
             }
         };
-        let hosts = config.get_hosts().iter().enumerate().map(host).collect::<Result<Vec<_>>>()?;
+        let hosts = config.get_hosts().iter().enumerate().map(host).collect::<Result<Vec<_>, _>>()?;
         if hosts.is_empty() {
-            return Err(Error::arguments("the monitor's connection string names no host")
-                .hint("it looks like postgres://autoctl_node@monitor.example:5432/pg_auto_failover"));
+            return Err(unreadable("names no host"));
         }
         let password = config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let address = Address {
             hosts,
             user: config.get_user().unwrap_or(MONITOR_ROLE).to_owned(),
             database: config.get_dbname().unwrap_or(MONITOR_DATABASE).to_owned(),
+            ssl,
         };
         Ok((address, password))
     }
 
     /// The parameters of a connection.
-    pub fn config(&self, password: Option<&str>) -> Config {
+    pub fn target(&self, password: Option<&str>) -> Target {
         let mut config = Config::new();
         for (host, port) in &self.hosts {
             config.host(host).port(*port);
@@ -72,7 +81,12 @@ impl Address {
         if let Some(password) = password {
             config.password(password);
         }
-        config
+        Target { config, ssl: self.ssl.clone() }
+    }
+
+    /// What it asks of TLS.
+    pub fn ssl(&self) -> &Ssl {
+        &self.ssl
     }
 
     /// The role in it.
@@ -94,12 +108,18 @@ impl Address {
 
     /// With a password in it, for the one command that is asked to show it.
     pub fn with_password(&self, password: &str) -> String {
+        self.written(&format!("{}:{}", percent(&self.user), percent(password)))
+    }
+
+    fn written(&self, credentials: &str) -> String {
+        let path = |value: String| percent(&value).replace("%2F", "/");
+        let parameters =
+            self.ssl.parameters().into_iter().map(|(name, value)| format!("{name}={}", path(value)));
         format!(
-            "postgres://{}:{}@{}/{}",
-            percent(&self.user),
-            percent(password),
+            "postgres://{credentials}@{}/{}?{}",
             self.place(),
-            percent(&self.database)
+            percent(&self.database),
+            parameters.collect::<Vec<_>>().join("&")
         )
     }
 
@@ -127,7 +147,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "postgres://{}@{}/{}", percent(&self.user), self.place(), percent(&self.database))
+        f.write_str(&self.written(&percent(&self.user)))
     }
 }
 
@@ -156,44 +176,43 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-fn percent(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(encode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SslMode;
 
     #[test]
     fn the_password_is_taken_out_of_the_address() {
         let (address, password) =
             Address::parse("postgres://autoctl_node:s%40crt@mon:5433/pg_auto_failover").unwrap();
         assert_eq!(password.as_deref(), Some("s@crt"));
-        assert_eq!(address.to_string(), "postgres://autoctl_node@mon:5433/pg_auto_failover");
-        assert_eq!(
-            address.with_password("s@crt"),
-            "postgres://autoctl_node:s%40crt@mon:5433/pg_auto_failover"
-        );
+        let rest = "@mon:5433/pg_auto_failover?sslmode=require";
+        assert_eq!(address.to_string(), format!("postgres://autoctl_node{rest}"));
+        assert_eq!(address.with_password("s@crt"), format!("postgres://autoctl_node:s%40crt{rest}"));
     }
 
     #[test]
     fn what_is_left_out_is_what_a_monitor_has() {
         let (address, _) = Address::parse("postgres://mon").unwrap();
-        assert_eq!(address, Address::of("mon", 5432));
-        let (address, _) = Address::parse("host=10.0.0.1 port=6000").unwrap();
-        assert_eq!(address, Address::of("10.0.0.1", 6000));
+        assert_eq!(address, Address::of("mon", 5432, Ssl::default()));
+        let (address, _) = Address::parse("host=10.0.0.1 port=6000 sslmode=disable").unwrap();
+        assert_eq!(address, Address::of("10.0.0.1", 6000, Ssl::of(SslMode::Disable)));
+    }
+
+    #[test]
+    fn what_it_says_about_tls_is_kept() {
+        let text =
+            "postgres://autoctl_node@mon:5432/pg_auto_failover?sslmode=verify-full&sslrootcert=/etc/ca.pem";
+        let (address, _) = Address::parse(text).unwrap();
+        assert_eq!(address.to_string(), text);
+        assert_eq!(Address::parse(&address.with_password("x&y")).unwrap(), (address, Some("x&y".to_owned())));
     }
 
     #[test]
     fn a_bad_string_is_not_repeated() {
         for bad in ["postgres://u:hunter2@h:port/db", "hunter2", "postgres:///db", "host=/tmp"] {
             let error = Address::parse(bad).unwrap_err();
-            assert!(!error.to_string().contains("hunter2"), "{error}");
-            assert_eq!(error.kind.code(), 1);
+            assert!(!error.in_full().contains("hunter2"), "{error}");
         }
     }
 
