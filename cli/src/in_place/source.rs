@@ -62,7 +62,7 @@ pub fn lets_in(work: &Work, peer: &Peer, ssl: &Ssl) -> Result<(), String> {
     }
     Session::open(&Target { config, ssl: ssl.clone() }).map(drop).map_err(|failure| match failure {
         Failure::Tls(error) => error.in_full(),
-        other => other.to_string(),
+        other @ (Failure::Unreachable(_) | Failure::Refused(_) | Failure::Client(_)) => other.to_string(),
     })
 }
 

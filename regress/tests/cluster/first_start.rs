@@ -41,7 +41,9 @@ fn a_monitor_and_two_nodes() {
     assert_eq!(rows(&events).len(), 5, "{events}");
 
     // What `show uri` prints is what an application can use as it is.
-    let uri = cluster.ask_monitor("SELECT pgautofailover.formation_uri()").expect("formation_uri");
+    let uri = cluster
+        .ask_monitor("SELECT pgautofailover.formation_uri(sslmode => 'require')")
+        .expect("formation_uri");
     let shown = cluster.cli(&["show", "uri", "--pgdata", monitor, "--json"]);
     assert!(shown.contains(&uri), "{uri} is not in {shown}");
     let answer = psql(&cluster, &uri);
