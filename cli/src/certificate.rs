@@ -83,14 +83,13 @@ pub fn check(pair: &Pair) -> Result<()> {
     let own = chain[0].clone();
     CertifiedKey::from_der(chain, key, &provider).map_err(|cause| {
         let key = pair.key.display();
-        let why = match cause {
-            rustls::Error::InconsistentKeys(_) => {
-                format!(
-                    "the key in \"{key}\" is not that of the certificate in \"{}\"",
-                    pair.certificate.display()
-                )
-            }
-            other => format!("the key in \"{key}\" cannot be used: {other}"),
+        let why = if matches!(cause, rustls::Error::InconsistentKeys(_)) {
+            format!(
+                "the key in \"{key}\" is not that of the certificate in \"{}\"",
+                pair.certificate.display()
+            )
+        } else {
+            format!("the key in \"{key}\" cannot be used: {cause}")
         };
         Error::config(why)
             .hint("give --server-cert and --server-key of one pair: RSA, or ECDSA with P-256 or P-384")
