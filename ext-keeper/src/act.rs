@@ -1,5 +1,5 @@
 //! The one executor: each action of the keeper's table, done by one function. All may be done twice.
-mod accounts;
+pub mod accounts;
 mod checkpoint;
 mod fence;
 mod follow;

@@ -12,6 +12,8 @@ use tokio_postgres::Statement;
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
 const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
+/// SQLSTATE of a password that is not the role's.
+const WRONG_PASSWORD: &str = "28P01";
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -122,11 +124,11 @@ impl MonitorLink {
     }
 
     async fn connect(&mut self, dir: &StateDir) -> Result<Open, LinkError> {
-        let target = target(dir)?;
+        let (address, passwords) = access(dir)?;
         if Instant::now() < self.next_attempt {
             return Err(LinkError::Pausing);
         }
-        let opened = match Session::open(&target, CONNECT_LIMIT).await {
+        let opened = match open_session(&address, &passwords).await {
             Ok(mut session) => session
                 .ask(ANSWER_LIMIT, async |client| {
                     client.prepare("SELECT pgautofailover.keeper_report($1)").await
@@ -154,6 +156,23 @@ impl MonitorLink {
     }
 }
 
+/// Between the hand-out of a new password and the moment from which the monitor accepts it, it still wants the one before.
+async fn open_session(address: &Address, passwords: &[String]) -> Result<Session, SqlError> {
+    let mut newest = None;
+    for password in passwords {
+        match Session::open(&target(address, Some(password)), CONNECT_LIMIT).await {
+            Err(SqlError::Refused { code, message }) if code == WRONG_PASSWORD => {
+                newest.get_or_insert(SqlError::Refused { code, message });
+            }
+            other => return other,
+        }
+    }
+    match newest {
+        Some(refused) => Err(refused),
+        None => Session::open(&target(address, None), CONNECT_LIMIT).await,
+    }
+}
+
 async fn listen(open: &mut Open, channel: &str) -> Result<(), SqlError> {
     let quoted = channel.replace('"', "\"\"");
     if !channel.is_empty() {
@@ -164,8 +183,8 @@ async fn listen(open: &mut Open, channel: &str) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Where the monitor is, by the settings; the password, by the file that only we read.
-fn target(dir: &StateDir) -> Result<Target, LinkError> {
+/// Where the monitor is, by the settings; and the passwords that may open it, newest first, by the file that only we read.
+fn access(dir: &StateDir) -> Result<(Address, Vec<String>), LinkError> {
     let Some(uri) = gucs::monitor() else {
         return Err(LinkError::Setting(
             "pg_autoctl.monitor is not set; give it the connection string of the monitor".to_owned(),
@@ -179,7 +198,11 @@ fn target(dir: &StateDir) -> Result<Target, LinkError> {
         ))
     })?;
     let secrets = Secrets::read(dir).map_err(|error| LinkError::Setting(error.to_string()))?;
-    let mut target = address.target(secrets.monitor_password.as_deref());
+    Ok((address, secrets.monitor_passwords().map(str::to_owned).collect()))
+}
+
+fn target(address: &Address, password: Option<&str>) -> Target {
+    let mut target = address.target(password);
     target
         .config
         .application_name("pg_autoctl keeper")
@@ -190,5 +213,5 @@ fn target(dir: &StateDir) -> Result<Target, LinkError> {
         .keepalives_interval(Duration::from_secs(1))
         .keepalives_retries(3)
         .tcp_user_timeout(Duration::from_secs(3));
-    Ok(target)
+    target
 }

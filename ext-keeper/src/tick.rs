@@ -1,4 +1,5 @@
 //! One tick, top to bottom: observe, report, hear, plan, act, remember.
+mod passwords;
 mod supply;
 mod unasked;
 
@@ -15,10 +16,9 @@ use crate::shared::{clock, fence};
 use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, plan};
 use fsm::message::{Assignment, Peer};
-use fsm::password::Password;
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
-use node_files::{Phase, Secrets};
+use node_files::Phase;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use tokio::time::Instant;
@@ -159,6 +159,9 @@ impl Keeper {
         if let Err(error) = self.admit_peers() {
             trouble = trouble.or(Some(error));
         }
+        if let Err(error) = self.put_password_in_force().await {
+            trouble = trouble.or(Some(error));
+        }
         if let Err(error) = self.quieten_receiver(again).await {
             trouble = trouble.or(Some(error));
         }
@@ -266,7 +269,7 @@ impl Keeper {
         // While enough members follow, there is no need for a rule without them.
         self.accepts = told.offer.filter(|_| !self.memory.rule.is_met_by(&self.facts.followers));
         // Last: what goes wrong here must not keep the goal from being known.
-        let kept = told.replication_password.clone().map_or(Ok(()), |password| self.keep_password(password));
+        let kept = self.keep_passwords(&told);
         self.told = Some(told);
         kept
     }
@@ -317,16 +320,6 @@ impl Keeper {
         let missing = told.peers.iter().filter(|peer| self.memory.role.writes() && !follows(peer));
         let missing: Vec<&str> = missing.map(|peer| peer.host.as_str()).collect();
         act::admit(&self.names, &told.peers, &missing, &mut self.admitted)
-    }
-
-    /// The group's password, for the next time that somebody asks for it.
-    fn keep_password(&mut self, password: Password) -> Result<(), Trouble> {
-        let mut secrets = Secrets::read(self.memory.dir())?;
-        if secrets.take_replication_password(password) {
-            secrets.write(self.memory.dir())?;
-            self.accounts_made = false;
-        }
-        Ok(())
     }
 
     fn publish(&self) {

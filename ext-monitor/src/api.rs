@@ -2,6 +2,7 @@
 //! listing is written in SQL (sql/monitor) and is not here.
 pub mod heartbeat;
 mod operations;
+mod passwords;
 mod register;
 mod say;
 mod upkeep;

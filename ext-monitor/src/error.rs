@@ -43,6 +43,8 @@ pub enum Error {
     CannotRegister(Refusal),
     /// The group is not in a state for it.
     Refused { what: &'static str, why: Refusal },
+    /// These nodes do not hold the new password yet.
+    WithoutPassword(Vec<String>),
     /// The board has no room.
     BoardFull(usize),
     /// The rules do not come to rest.
@@ -71,9 +73,10 @@ impl Error {
             Error::NotPreloaded | Error::WrongDatabase { .. } | Error::Isolation | Error::SessionOver(_) => {
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
-            Error::CannotStartAs { .. } | Error::Refused { .. } | Error::Prepared => {
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
-            }
+            Error::CannotStartAs { .. }
+            | Error::Refused { .. }
+            | Error::WithoutPassword(_)
+            | Error::Prepared => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Error::BadReport(_) | Error::UnknownState(_) | Error::BadArgument { .. } => {
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
             }
@@ -118,6 +121,9 @@ impl Error {
             }
             Error::CannotRegister(why) => format!("a node cannot be registered now: {why}"),
             Error::Refused { what, why } => format!("{what} is not possible now: {why}"),
+            Error::WithoutPassword(nodes) => {
+                format!("the new password has not reached every node; without it: {}", nodes.join(", "))
+            }
             Error::BoardFull(size) => {
                 format!("the monitor's board has room for {size} nodes, and all of it is taken")
             }
@@ -161,6 +167,9 @@ impl Error {
             }
             Error::CannotStartAs { .. } => "Register it with initial_group_role 'init', or in another group.",
             Error::CannotRegister(why) | Error::Refused { why, .. } => why.hint(),
+            Error::WithoutPassword(_) => {
+                "Start these nodes, or drop them. With force they are locked out until pg_autoctl create postgres is repeated on them with the new password as PGPASSWORD."
+            }
             Error::BoardFull(_) => {
                 "Drop nodes that are gone with pg_autoctl drop node, or use a second monitor."
             }

@@ -31,6 +31,8 @@ pub struct Scene {
     pub group: Group,
     /// Its nodes' descriptions, as they are now.
     pub members: Vec<Member>,
+    /// Keepers have something to hear that is not in the group: a password.
+    pub news: bool,
     /// What to decide by.
     pub policy: Policy,
     /// When.
@@ -96,12 +98,14 @@ fn begin(serial: i32) -> Result<Scene, Error> {
         Ok(stored.group(board, granted_until, policy.margin))
     })??;
     let members = stored.members.clone();
-    Ok(Scene { serial, stored, group, members, policy, now })
+    Ok(Scene { serial, stored, group, members, news: false, policy, now })
 }
 
 fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
     let changed = group::save(scene.serial, &scene.stored, &scene.group, &scene.members, scene.policy.lease)?;
-    if is_news_for_keepers(before, &scene.group) {
+    // News ends the answers that were given before, as a change does.
+    let changed = changed || scene.news;
+    if scene.news || is_news_for_keepers(before, &scene.group) {
         notify::push(scene.serial, Push::Goal)?;
     }
     pg::board(|board| -> Result<(), Error> {

@@ -9,6 +9,7 @@ pub mod event;
 pub mod formation;
 pub mod group;
 pub mod node;
+pub mod password;
 
 use crate::error::Error;
 use crate::pg;

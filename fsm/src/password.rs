@@ -28,9 +28,33 @@ impl fmt::Debug for Password {
     }
 }
 
+/// Whether a node that holds the password `held` is handed the group's newest one now. `writer_holds`: the number that the recorded
+/// writer holds, when that is another node. `awaited`: nodes of the group have yet to come to this monitor.
+///
+/// The writer is first, and gives its role the new one: until then what the others hold is what it accepts.
+pub fn is_due(
+    newest: PasswordNumber,
+    held: PasswordNumber,
+    writer_holds: Option<PasswordNumber>,
+    awaited: bool,
+) -> bool {
+    let none = held == PasswordNumber(0);
+    held != newest && (none || !awaited && writer_holds.is_none_or(|number| number == newest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_writer_is_first_and_who_has_none_waits_for_nobody() {
+        let (none, old, new) = (PasswordNumber(0), PasswordNumber(7), PasswordNumber(8));
+        assert!(is_due(new, old, None, false), "the writer itself, or there is none");
+        assert!(!is_due(new, old, Some(old), false) && is_due(new, old, Some(new), false));
+        assert!(is_due(new, none, Some(old), false) && is_due(new, none, None, true));
+        assert!(!is_due(new, old, None, true), "the nodes yet to come hold another");
+        assert!(!is_due(new, new, None, false) && !is_due(new, new, Some(old), false));
+    }
 
     #[test]
     fn nothing_shows_the_secret() {

@@ -18,6 +18,7 @@ pub mod secrets;
 pub mod slots;
 pub mod state;
 pub mod token;
+pub mod verifier;
 
 pub use dir::StateDir;
 pub use error::{Error, Result};

@@ -14,8 +14,12 @@ pub const REPLICATION_ROLE: &str = "pgautofailover_replicator";
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Secrets {
-    /// Of the keeper's role on the monitor.
+    /// Of the keeper's role on the monitor: the newest that it was told.
     pub monitor_password: Option<String>,
+    /// The number that the monitor gave it; 0: somebody typed it.
+    pub monitor_password_number: PasswordNumber,
+    /// The one before, which the monitor accepts until all nodes have the newest.
+    pub previous_monitor_password: Option<String>,
     /// Of [`REPLICATION_ROLE`] on every node of the group.
     pub replication_password: Option<String>,
     /// The number that the monitor gave it.
@@ -30,7 +34,7 @@ impl Secrets {
 
     /// Which passwords these are.
     pub fn numbers(&self) -> Passwords {
-        Passwords { replication: self.replication_password_number, ..Passwords::default() }
+        Passwords { replication: self.replication_password_number, monitor: self.monitor_password_number }
     }
 
     /// Takes over the group's password. True when it is another one than before.
@@ -40,6 +44,28 @@ impl Secrets {
         let new = new || self.replication_password != text;
         (self.replication_password, self.replication_password_number) = (text, number);
         new
+    }
+
+    /// Takes over the monitor's password, or one that somebody typed (number 0), and keeps the one before. True when it is another
+    /// one than before.
+    pub fn take_monitor_password(&mut self, password: Password) -> bool {
+        let Password { number, text } = password;
+        if self.monitor_password.as_ref() == Some(&text) {
+            // What was typed says nothing about the number.
+            let new = number != PasswordNumber(0) && self.monitor_password_number != number;
+            if new {
+                self.monitor_password_number = number;
+            }
+            return new;
+        }
+        self.previous_monitor_password = self.monitor_password.replace(text);
+        self.monitor_password_number = number;
+        true
+    }
+
+    /// What may open the monitor, newest first.
+    pub fn monitor_passwords(&self) -> impl Iterator<Item = &str> {
+        [&self.monitor_password, &self.previous_monitor_password].into_iter().flatten().map(String::as_str)
     }
 
     /// Writes the secrets, and the password file of libpq that is made from them.
@@ -68,7 +94,9 @@ impl fmt::Debug for Secrets {
         let shown = |secret: &Option<String>| if secret.is_some() { "set" } else { "not set" };
         f.debug_struct("Secrets")
             .field("monitor_password", &shown(&self.monitor_password))
+            .field("previous_monitor_password", &shown(&self.previous_monitor_password))
             .field("replication_password", &shown(&self.replication_password))
+            .field("numbers", &self.numbers())
             .finish()
     }
 }
@@ -88,6 +116,7 @@ mod tests {
             monitor_password: Some("mon".to_owned()),
             replication_password: Some(r"a:b\c".to_owned()),
             replication_password_number: PasswordNumber(1),
+            ..Secrets::default()
         };
         secrets.write(&dir).unwrap();
         assert_eq!(Secrets::read(&dir).unwrap(), secrets);
@@ -100,6 +129,25 @@ mod tests {
         }
         let shown = format!("{secrets:?}");
         assert!(!shown.contains("mon\"") && !shown.contains("a:b"), "{shown}");
+    }
+
+    #[test]
+    fn the_newest_is_tried_first_and_the_one_before_is_kept() {
+        let numbered =
+            |number, text: &str| Password { number: PasswordNumber(number), text: text.to_owned() };
+        let mut secrets = Secrets::default();
+        assert!(secrets.take_monitor_password(numbered(0, "typed")));
+        assert!(!secrets.take_monitor_password(numbered(0, "typed")));
+        assert!(secrets.take_monitor_password(numbered(5, "made")));
+        assert!(!secrets.take_monitor_password(numbered(5, "made")));
+        assert_eq!(secrets.monitor_passwords().collect::<Vec<_>>(), ["made", "typed"]);
+        assert_eq!(secrets.numbers().monitor, PasswordNumber(5));
+        // Typing the newest one takes nothing away.
+        assert!(!secrets.take_monitor_password(numbered(0, "made")));
+        assert_eq!(secrets.numbers().monitor, PasswordNumber(5));
+        assert!(secrets.take_monitor_password(numbered(0, "other")));
+        assert_eq!(secrets.monitor_passwords().collect::<Vec<_>>(), ["other", "made"]);
+        assert_eq!(secrets.numbers().monitor, PasswordNumber(0));
     }
 
     #[test]

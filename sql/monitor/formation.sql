@@ -27,7 +27,7 @@ CREATE TABLE pgautofailover.group_state (
     last_rule_number     bigint NOT NULL DEFAULT 0,
     longest_lease_ms     bigint NOT NULL DEFAULT 0,
     replication_password text   NOT NULL,
-    replication_password_number bigint NOT NULL DEFAULT 1,
+    replication_password_number bigint NOT NULL,
     UNIQUE (formationid, groupid)
 );
 COMMENT ON TABLE pgautofailover.group_state IS 'what was decided about each group as a whole';

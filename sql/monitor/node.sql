@@ -38,6 +38,8 @@ CREATE TABLE pgautofailover.node_state (
     followers           jsonb  NOT NULL DEFAULT '[]',
     boot                bigint NOT NULL DEFAULT 0,
     note                text,
+    replication_password_number bigint NOT NULL DEFAULT 0,
+    monitor_password_number     bigint NOT NULL DEFAULT 0,
     UNIQUE (formationid, nodename),
     UNIQUE (nodehost, nodeport)
 );
@@ -55,6 +57,8 @@ COMMENT ON COLUMN pgautofailover.node_state.receiver IS 'its WAL receiver: none,
 COMMENT ON COLUMN pgautofailover.node_state.followers IS 'of a writer: the nodes that stream from it';
 COMMENT ON COLUMN pgautofailover.node_state.boot IS 'the highest boot counter that it has reported';
 COMMENT ON COLUMN pgautofailover.node_state.note IS 'what it waits for, or what went wrong last';
+COMMENT ON COLUMN pgautofailover.node_state.replication_password_number IS 'the password of its group that it holds; 0: none';
+COMMENT ON COLUMN pgautofailover.node_state.monitor_password_number IS 'the password of autoctl_node that it holds; 0: one that somebody typed';
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.node_state', '');
 GRANT SELECT ON pgautofailover.node_state TO autoctl_node;
 
@@ -74,7 +78,8 @@ SELECT n.formationid, n.nodeid, n.groupid, n.nodename, n.nodehost, n.nodeport, n
        pg_catalog.clock_timestamp() - live.probed_ms_ago * interval '1 ms' AS healthchecktime,
        n.statechangetime, n.candidatepriority, n.replicationquorum, n.nodecluster,
        n.groupserial, n.term, n.pledge, n.history, n.promotion, n.rule_number, n.checkpoint_tli, n.in_recovery,
-       n.fenced, n.leaving, n.receiver, n.followers, n.boot, n.note, live.session, live.probe
+       n.fenced, n.leaving, n.receiver, n.followers, n.boot, n.note, live.session, live.probe,
+       n.replication_password_number, n.monitor_password_number
   FROM pgautofailover.node_state n
   LEFT JOIN pg_catalog.jsonb_to_recordset(pgautofailover.live())
        AS live(nodeid bigint, health int, lsn pg_lsn, reported_ms_ago bigint, probed_ms_ago bigint, session text,

@@ -1,9 +1,9 @@
 //! The roles that standbys and the health probe log in as.
 use super::{Outcome, Trouble};
 use crate::tick::Keeper;
-use node_files::Secrets;
 use node_files::hba::PROBE_ROLE;
 use node_files::secrets::REPLICATION_ROLE;
+use node_files::{Secrets, verifier};
 use postgres_protocol::password;
 
 /// What pg_rewind calls on its source (its documentation lists them).
@@ -24,14 +24,13 @@ pub async fn ensure(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
         .ask(async |client| {
             client
                 .query(
-                    "SELECT rolname::text, rolpassword IS NOT NULL FROM pg_authid WHERE rolname = ANY ($1::text[])",
+                    "SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = ANY ($1::text[])",
                     &[&vec![REPLICATION_ROLE, PROBE_ROLE]],
                 )
                 .await
         })
         .await?;
-    let found =
-        |role: &str| rows.iter().find(|row| row.get::<_, &str>(0) == role).map(|row| row.get::<_, bool>(1));
+    let found = |role: &str| rows.iter().find(|row| row.get::<_, &str>(0) == role);
     let mut commands = Vec::new();
     if found(PROBE_ROLE).is_none() {
         commands.push(format!("CREATE ROLE {PROBE_ROLE} LOGIN"));
@@ -40,8 +39,11 @@ pub async fn ensure(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
         commands.push(format!("CREATE ROLE {REPLICATION_ROLE} LOGIN REPLICATION"));
     }
     let secret = Secrets::read(keeper.memory.dir())?.replication_password;
-    if let (Some(secret), None | Some(false)) = (&secret, found(REPLICATION_ROLE)) {
-        // Only the verifier crosses SQL, so that no log can hold the password.
+    let kept: Option<&str> = found(REPLICATION_ROLE).and_then(|row| row.get(1));
+    if let Some(secret) = &secret
+        && !kept.is_some_and(|kept| verifier::proves(secret, kept))
+    {
+        // Only the verifier crosses SQL, so that no log can hold the password. Sessions that stand do not notice.
         let verifier = password::scram_sha_256(secret.as_bytes());
         commands.push(format!("ALTER ROLE {REPLICATION_ROLE} PASSWORD '{verifier}'"));
     }

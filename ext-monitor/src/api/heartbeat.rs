@@ -10,6 +10,7 @@ use crate::{gucs, notify, pg, session};
 use fsm::group::{Group, Session};
 use fsm::message::{Assignment, Peer, Promotion, Receiver, Report, Upstream, VERSION};
 use fsm::monitor;
+use fsm::password::{self, Password};
 use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Lsn, Millis, NodeId, RuleNumber, Term, Timeline};
@@ -139,6 +140,11 @@ fn hear(scene: &mut Scene, report: &Report, session: Session) -> Result<(), Erro
     }
     member.boot = member.boot.max(report.boot);
     member.note.clone_from(&report.note);
+    if member.passwords != report.passwords {
+        // Others may have waited for that.
+        member.passwords = report.passwords;
+        scene.news = true;
+    }
     let now = scene.now;
     scene.group.hear(report, session, now);
     Ok(())
@@ -184,10 +190,25 @@ fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
         offer: draft.offer,
         upstream,
         peers: others.filter_map(|node| peer(scene, node.id)).collect(),
-        replication_password: (report.passwords.replication != scene.stored.replication_password.number)
-            .then(|| scene.stored.replication_password.clone()),
+        replication_password: replication_password(scene, report),
+        monitor_password: scene
+            .stored
+            .node_password
+            .clone()
+            .filter(|newest| scene.group.awaited.is_empty() && newest.number != report.passwords.monitor),
         ..blank(report.node, draft.goal, draft.term, scene.serial)
     })
+}
+
+fn replication_password(scene: &Scene, report: &Report) -> Option<Password> {
+    let newest = &scene.stored.replication_password;
+    let writer =
+        scene.group.writer().filter(|writer| writer.id != report.node && scene.group.election.is_none());
+    let writer_holds =
+        writer.and_then(|writer| scene.member(writer.id)).map(|member| member.passwords.replication);
+    let awaited = !scene.group.awaited.is_empty();
+    let due = password::is_due(newest.number, report.passwords.replication, writer_holds, awaited);
+    due.then(|| newest.clone())
 }
 
 fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {

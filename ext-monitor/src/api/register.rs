@@ -9,6 +9,7 @@ use crate::store::node::{Member, NodeState};
 use crate::store::{formation, group, node};
 use fsm::group::Group;
 use fsm::monitor::operate;
+use fsm::password::Passwords;
 use fsm::state::State;
 use fsm::units::NodeId;
 use pgrx::prelude::*;
@@ -135,6 +136,7 @@ fn take_in(scene: &mut Scene, wish: &Wish) -> Result<NodeId, Error> {
         rep_state: String::new(),
         boot: 0,
         note: None,
+        passwords: Passwords::default(),
         state: NodeState::of(registered),
         lsn: None,
     };

@@ -1,5 +1,6 @@
 //! The tables `group_state` and `reign`: term, rule, election and who reigned when.
 use super::node::{self, Member};
+use super::password::{self, FRESH_NUMBER};
 use super::{fetch, write};
 use crate::board::{Board, NodeSlot};
 use crate::error::Error;
@@ -23,6 +24,8 @@ pub struct Stored {
     pub number_sync_standbys: u32,
     /// For streaming between its nodes.
     pub replication_password: Password,
+    /// Of the nodes' role on the monitor, when the monitor has made one.
+    pub node_password: Option<Password>,
     /// What decisions need.
     pub head: Head,
     /// Every recorded reign, oldest first.
@@ -73,12 +76,13 @@ pub fn of_formation(formation: &str, number: i32) -> Result<i32, Error> {
 pub fn of_formation_or_new(formation: &str, number: i32) -> Result<i32, Error> {
     match of_formation(formation, number) {
         Err(Error::NoGroup { .. }) => {
-            let password: String =
-                pg::strong_random::<24>()?.iter().map(|byte| format!("{byte:02x}")).collect();
             write(
-                "INSERT INTO pgautofailover.group_state (formationid, groupid, replication_password)
-                 VALUES ($1, $2, $3) ON CONFLICT (formationid, groupid) DO NOTHING",
-                &[formation.into(), number.into(), password.into()],
+                &format!(
+                    "INSERT INTO pgautofailover.group_state
+                            (formationid, groupid, replication_password, replication_password_number)
+                     VALUES ($1, $2, $3, {FRESH_NUMBER}) ON CONFLICT (formationid, groupid) DO NOTHING"
+                ),
+                &[formation.into(), number.into(), password::fresh()?.into()],
             )?;
             of_formation(formation, number)
         }
@@ -111,6 +115,7 @@ const LOAD: &str = "
 SELECT jsonb_build_object(
   'formation', g.formationid, 'number', g.groupid, 'number_sync_standbys', f.number_sync_standbys,
   'replication_password', jsonb_build_object('number', g.replication_password_number, 'text', g.replication_password),
+  'node_password', (SELECT jsonb_build_object('number', w.number, 'text', w.password) FROM pgautofailover.node_password w),
   'head', jsonb_build_object(
      'term', g.term, 'rule', g.rule, 'next_rule', g.next_rule, 'election', g.election, 'unleased', g.unleased,
      'wanted', g.wanted, 'awaited', g.awaited,
@@ -124,6 +129,7 @@ SELECT jsonb_build_object(
          'id', n.nodeid, 'name', n.nodename, 'host', n.nodehost, 'port', n.nodeport, 'cluster', n.nodecluster,
          'system_identifier', n.sysidentifier, 'pg_is_running', n.reportedpgisrunning, 'rep_state', n.reportedrepstate,
          'boot', n.boot, 'note', n.note,
+         'passwords', jsonb_build_object('replication', n.replication_password_number, 'monitor', n.monitor_password_number),
          'state', jsonb_build_object(
             'priority', n.candidatepriority, 'quorum', n.replicationquorum, 'goal', n.goalstate,
             'reported', n.reportedstate, 'term', n.term, 'pledge', n.pledge, 'history', n.history,

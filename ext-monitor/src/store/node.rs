@@ -4,6 +4,7 @@ use crate::board::NodeSlot;
 use crate::error::Error;
 use fsm::group::{Group, Node, Probe, Session};
 use fsm::message::{Promotion, Receiver};
+use fsm::password::Passwords;
 use fsm::state::State;
 use fsm::units::{Lsn, Moment, NodeId, RuleNumber, Term, Timeline};
 use pgrx::JsonB;
@@ -33,6 +34,8 @@ pub struct Member {
     pub boot: u64,
     /// What it waits for, or what went wrong last.
     pub note: Option<String>,
+    /// The passwords that it holds.
+    pub passwords: Passwords,
     /// What decisions look at.
     pub state: NodeState,
     /// The end of its WAL when the row was written last; the board knows better.
@@ -201,10 +204,12 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
                 reportedstate = s.reported, term = s.term, pledge = s.pledge, history = s.history,
                 reportedtli = s.timeline, promotion = s.promotion, rule_number = s.rule,
                 checkpoint_tli = s.checkpoint_timeline, in_recovery = s.in_recovery, fenced = s.fenced,
-                leaving = s.leaving, receiver = s.receiver, followers = s.followers
+                leaving = s.leaving, receiver = s.receiver, followers = s.followers,
+                replication_password_number = p.replication, monitor_password_number = p.monitor
            FROM pg_catalog.jsonb_to_record($1) AS x(id bigint, name text, host text, port int, cluster text,
                 system_identifier bigint, pg_is_running bool, rep_state text, boot bigint, note text, lsn pg_lsn,
-                state jsonb),
+                passwords jsonb, state jsonb),
+                pg_catalog.jsonb_to_record(x.passwords) AS p(replication bigint, monitor bigint),
                 pg_catalog.jsonb_to_record(x.state) AS s(priority int, quorum bool,
                 goal pgautofailover.replication_state, reported pgautofailover.replication_state, term bigint,
                 pledge bigint, history bigint, timeline int, promotion jsonb, rule bigint, checkpoint_timeline int,
