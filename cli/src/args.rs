@@ -1,5 +1,7 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
-use crate::commands::{config, create_monitor, create_postgres, drop_node, failover, show_events, show_uri};
+use crate::commands::{
+    config, create_monitor, create_postgres, drop_node, failover, rotate, show_events, show_uri,
+};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -101,6 +103,8 @@ pub enum Perform {
     Failover(failover::Args),
     /// The same, by its other name
     Switchover(failover::Args),
+    /// Change the passwords that nodes use, without a pause
+    Rotation(rotate::Args),
 }
 
 /// `drop …`
@@ -142,6 +146,7 @@ mod tests {
             "config set pg_autoctl.name n",
             "perform failover --formation f --group 0",
             "perform switchover",
+            "perform rotation --formation f --force",
             "drop node --name n --force",
             "drop node --hostname h --pgport 6000",
             "run",

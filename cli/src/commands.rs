@@ -4,6 +4,7 @@ pub mod create_monitor;
 pub mod create_postgres;
 pub mod drop_node;
 pub mod failover;
+pub mod rotate;
 pub mod run;
 pub mod show_events;
 pub mod show_state;
@@ -29,6 +30,7 @@ pub fn run(command: Command, context: &Context) -> Result<View> {
         Command::Perform(Perform::Failover(args) | Perform::Switchover(args)) => {
             failover::run(&args, context)
         }
+        Command::Perform(Perform::Rotation(args)) => rotate::run(&args, context),
         Command::Drop(Drop::Node(args)) => drop_node::run(&args, context),
         Command::Run => run::run(context),
         Command::Stop => stop::run(context),

@@ -156,9 +156,12 @@ impl Context {
             }
             Part::Node => {
                 let (address, state_dir) = (self.node_monitor(&postgres)?, self.state_dir(&postgres)?);
-                let password = Secrets::read(&state_dir)?.monitor_password;
-                let password = password.or_else(|| address.password_from_environment());
-                let monitor = Monitor::open(&address, password.as_deref())?;
+                let kept = Secrets::read(&state_dir)?;
+                let mut passwords: Vec<String> = kept.monitor_passwords().map(str::to_owned).collect();
+                if passwords.is_empty() {
+                    passwords.extend(address.password_from_environment());
+                }
+                let monitor = Monitor::open_with(&address, &passwords)?;
                 let own = self.node_state(&postgres)?;
                 let formation = self.formation.clone().unwrap_or(own.formation);
                 Ok((

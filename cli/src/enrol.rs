@@ -91,7 +91,7 @@ impl Enrolment<'_> {
             self.place.make_cluster(self.postgres, self.access)?;
         }
         self.configure(pgdata, group, name)?;
-        self.keep_secrets(None)?;
+        self.keep_secrets(None, None)?;
         let identity = Identity::of(node);
         let mut state = node_files::State::enrolled(&identity, self.formation, group);
         state.system_identifier = self.postgres.control(pgdata)?.system_identifier;
@@ -109,7 +109,7 @@ impl Enrolment<'_> {
         let (assignment, upstream) = self.wait_for_upstream(node)?;
         self.place.make_state_dir()?;
         let _lock = datadir::lock(state_dir)?;
-        self.keep_secrets(assignment.replication_password)?;
+        self.keep_secrets(assignment.replication_password, assignment.monitor_password)?;
         let slot = standby_name(node);
         let copy = self.copy(&upstream, &slot, &mut progress)?;
         self.configure(&copy, group, name)?;
@@ -215,8 +215,16 @@ impl Enrolment<'_> {
         self.access.finish_node(self.postgres, pgdata)
     }
 
-    fn keep_secrets(&self, replication_password: Option<Password>) -> Result<()> {
+    fn keep_secrets(
+        &self,
+        replication_password: Option<Password>,
+        monitor_password: Option<Password>,
+    ) -> Result<()> {
         let mut secrets = Secrets { monitor_password: self.password.clone(), ..Secrets::default() };
+        // One that is not in force yet: what was typed stays beside it.
+        if let Some(password) = monitor_password {
+            secrets.take_monitor_password(password);
+        }
         if let Some(password) = replication_password {
             secrets.take_replication_password(password);
         }

@@ -39,6 +39,23 @@ pub struct Registration<'a> {
     pub replication_quorum: bool,
 }
 
+/// One row of `pgautofailover.password_holders()`.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Holder {
+    /// The node's formation.
+    pub formation_id: String,
+    /// Its group.
+    pub group_id: i32,
+    /// Its label.
+    pub node_name: String,
+    /// It can be told now.
+    pub in_contact: bool,
+    /// It holds its group's newest.
+    pub holds_replication_password: bool,
+    /// It holds the newest of its own role on the monitor.
+    pub holds_node_password: bool,
+}
+
 /// The monitor's answer to a registration.
 #[derive(Clone, Debug)]
 pub enum Registered {
@@ -64,6 +81,22 @@ impl Monitor {
         let session = Session::open(&address.target(password))
             .map_err(|failure| not_opened(&failure, address, password))?;
         Monitor { session, place }.checked()
+    }
+
+    /// Opens a session with the first of these passwords that the monitor accepts, for one may not be in force yet; none: without.
+    pub fn open_with(address: &Address, passwords: &[String]) -> Result<Monitor> {
+        let mut newest = None;
+        for password in passwords {
+            match Session::open(&address.target(Some(password))) {
+                Err(failure) if failure.sqlstate() == Some("28P01") => newest.get_or_insert(failure),
+                Err(failure) => return Err(not_opened(&failure, address, Some(password))),
+                Ok(session) => return Monitor { session, place: address.place() }.checked(),
+            };
+        }
+        match newest {
+            Some(failure) => Err(not_opened(&failure, address, passwords.first().map(String::as_str))),
+            None => Monitor::open(address, None),
+        }
     }
 
     /// Opens a session with the monitor that runs here.
@@ -196,6 +229,36 @@ impl Monitor {
         let statement = "SELECT pgautofailover.perform_failover($1, $2)";
         let done = self.session.query(statement, &[&formation, &group]);
         done.map(|_| ()).map_err(|failure| self.error(&failure))
+    }
+
+    /// Asks for a new password of a group. Returns at once.
+    pub fn rotate_replication_password(&self, formation: &str, group: i32) -> Result<i64> {
+        let statement = "SELECT pgautofailover.rotate_replication_password($1, $2)";
+        let done = self.session.one(statement, &[&formation, &group], |row| row.try_get(0));
+        done.map_err(|failure| self.error(&failure))
+    }
+
+    /// Asks for a new password of the nodes' own role. Returns its number, at once.
+    pub fn rotate_node_password(&self) -> Result<i64> {
+        let statement = "SELECT pgautofailover.rotate_node_password()";
+        self.session.one(statement, &[], |row| row.try_get(0)).map_err(|failure| self.error(&failure))
+    }
+
+    /// Puts it in force. Whether there was one to put in force.
+    pub fn finish_node_password_rotation(&self, force: bool) -> Result<bool> {
+        let statement = "SELECT pgautofailover.finish_node_password_rotation($1)";
+        self.session.one(statement, &[&force], |row| row.try_get(0)).map_err(|failure| self.error(&failure))
+    }
+
+    /// The password in force, when it is one that the monitor made. For its own superuser only.
+    pub fn node_password(&self) -> Result<Option<String>> {
+        let statement = "SELECT pgautofailover.node_password()";
+        self.session.one(statement, &[], |row| row.try_get(0)).map_err(|failure| self.error(&failure))
+    }
+
+    /// Which nodes hold the newest passwords.
+    pub fn password_holders(&self) -> Result<Vec<Holder>> {
+        self.json("SELECT coalesce(json_agg(h), '[]')::text FROM pgautofailover.password_holders() h", &[])
     }
 
     /// Removes a node. Whether it was there.

@@ -79,6 +79,8 @@ pub struct Keeper {
     note: Option<String>,
     waits: Option<String>,
     starving_since: Option<Instant>,
+    /// Something was kept that the monitor waits to hear of.
+    news: bool,
 }
 
 impl Keeper {
@@ -129,6 +131,7 @@ impl Keeper {
             note: None,
             waits: None,
             starving_since: None,
+            news: false,
         })
     }
 
@@ -180,7 +183,7 @@ impl Keeper {
             self.say(None);
         }
         self.publish();
-        again
+        if std::mem::take(&mut self.news) { Again::Now } else { again }
     }
 
     /// The monitor calls, or the connection to it ends.

@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use tokio_postgres::Config;
 
-/// The password of `autoctl_node`.
+/// The first password of `autoctl_node`.
 pub const MONITOR_PASSWORD: &str = "monitor-not-a-secret";
 
 /// A cluster. Dropping it stops every server, by PID, and removes the directory unless the test is failing.
@@ -28,6 +28,8 @@ pub struct Cluster {
     pub monitor: Server,
     /// The nodes made so far, in order.
     pub nodes: Vec<Server>,
+    /// The present password of `autoctl_node`.
+    pub monitor_password: String,
 }
 
 /// A node as the monitor sees it.
@@ -59,7 +61,16 @@ impl Cluster {
             account: account.clone(),
             install: install.clone(),
         };
-        Cluster { directory, subnet, account, install, keep: false, monitor, nodes: Vec::new() }
+        Cluster {
+            directory,
+            subnet,
+            account,
+            install,
+            keep: false,
+            monitor,
+            nodes: Vec::new(),
+            monitor_password: MONITOR_PASSWORD.to_owned(),
+        }
     }
 
     /// A monitor and two nodes, settled as primary and secondary, with the tables of both oracles.
@@ -116,7 +127,7 @@ impl Cluster {
         command.args(["create", "postgres", "--pgdata"]).arg(&node.pgdata);
         command.args(["--pgport", &node.port.to_string(), "--hostname", &node.host, "--listen", &node.host]);
         command.args(["--name", &node.name]);
-        command.env("PG_AUTOCTL_MONITOR", self.monitor_uri()).env("PGPASSWORD", MONITOR_PASSWORD);
+        command.env("PG_AUTOCTL_MONITOR", self.monitor_uri()).env("PGPASSWORD", &self.monitor_password);
         command
     }
 
@@ -171,7 +182,13 @@ impl Cluster {
 
     /// Connection settings for the monitor's database.
     pub fn monitor_config(&self) -> Config {
-        target(&self.monitor.host, self.monitor.port, "autoctl_node", MONITOR_PASSWORD, "pg_auto_failover")
+        target(
+            &self.monitor.host,
+            self.monitor.port,
+            "autoctl_node",
+            &self.monitor_password,
+            "pg_auto_failover",
+        )
     }
 
     /// Runs SQL on the monitor as `autoctl_node`.

@@ -135,6 +135,26 @@ impl Server {
         }
     }
 
+    /// A value of its file of passwords.
+    pub fn secret(&self, key: &str) -> String {
+        let text = fs::read_to_string(self.state_dir().join("secrets")).expect("reading a server's secrets");
+        let values = text.lines().filter_map(|line| line.split_once(" = "));
+        let value = values
+            .into_iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.trim_matches('"').to_owned());
+        value.unwrap_or_else(|| panic!("{} has no {key}", self.name))
+    }
+
+    /// The keeper's process.
+    pub fn keeper(&self) -> Option<Pid> {
+        let is_keeper = |pid: &Pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|title| title.starts_with(b"postgres: pg_autoctl keeper"))
+        };
+        process::tree(self.running()?).into_iter().find(is_keeper)
+    }
+
     /// The node's directory beside PGDATA.
     pub fn state_dir(&self) -> PathBuf {
         beside(&self.pgdata, ".autoctl")

@@ -156,6 +156,17 @@ fn set_password(place: &Place, context: &Context) -> Result<bool> {
     if kept.as_ref() == Some(&password) && has_password(&session).map_err(refused)? {
         return Ok(false);
     }
+    let rotated =
+        session.one("SELECT pgautofailover.node_password()", &[], |row| row.try_get::<_, Option<String>>(0));
+    if let Some(rotated) = rotated.map_err(refused)? {
+        if rotated == password || Some(&password) == kept.as_ref() {
+            return Ok(false);
+        }
+        return Err(Error::state(format!(
+            "the password of {MONITOR_ROLE} was made by the monitor, and its nodes hold it; the given one is another"
+        ))
+        .hint("leave PGPASSWORD out, or give the present one: pg_autoctl show uri --with-password prints it"));
+    }
     // On our disk before it is on the server: an interruption in between is repaired by repeating the command.
     secrets.monitor_password = Some(password.clone());
     secrets.write(&place.state_dir)?;

@@ -12,8 +12,9 @@ use crate::sql::{self, Failure};
 use crate::ssl_options::{NoSsl, SslOptions};
 use crate::view::{NodeState, View};
 use connection::Address;
+use fsm::password::Password;
 use fsm::state::State;
-use fsm::units::NodeId;
+use fsm::units::{NodeId, PasswordNumber};
 use node_files::{Identity, Secrets, StateDir};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -98,8 +99,12 @@ fn make(args: &Args, context: &Context) -> Result<View> {
         Found::Nothing => StateDir::beside(&pgdata),
     };
     let place = Place { pgdata, state_dir, listen: args.listen.clone(), port: args.pgport };
-    let (address, password) = monitor_access(&found, &place, context, &postgres)?;
-    let monitor = Monitor::open(&address, password.as_deref())?;
+    let (address, passwords) = monitor_access(&found, &place, context, &postgres)?;
+    let monitor = Monitor::open_with(&address, &passwords)?;
+    let password = passwords.into_iter().next();
+    if let (Found::Node(_), Some(password)) = (&found, &password) {
+        keep_password(&place, password)?;
+    }
 
     let node = match found {
         Found::Node(state) => {
@@ -190,13 +195,23 @@ fn check_same(state: &node_files::State, context: &Context) -> Result<()> {
     .hint("give --pgdata another directory, or drop that node first: pg_autoctl drop node"))
 }
 
-/// Where the monitor is, and its password: as typed; else as the node has them, when it is one already.
+/// A node that was away while the password was changed learns the new one so; its keeper uses it from its next attempt on.
+fn keep_password(place: &Place, password: &str) -> Result<()> {
+    let mut secrets = Secrets::read(&place.state_dir)?;
+    if secrets.take_monitor_password(Password { number: PasswordNumber(0), text: password.to_owned() }) {
+        secrets.write(&place.state_dir)?;
+        info!("the node has the password that was given from now on");
+    }
+    Ok(())
+}
+
+/// Where the monitor is, and its passwords: as typed; else as the node has them, when it is one already.
 fn monitor_access(
     found: &Found,
     place: &Place,
     context: &Context,
     postgres: &Postgres,
-) -> Result<(Address, Option<String>)> {
+) -> Result<(Address, Vec<String>)> {
     let (address, typed) = match (context.named_monitor(), found) {
         (Some(text), _) => Address::parse(text)?,
         (None, Found::Node(_)) => (context.node_monitor(postgres)?, None),
@@ -207,11 +222,11 @@ fn monitor_access(
         }
     };
     let given = typed.or_else(|| address.password_from_environment());
-    let password = match given {
-        Some(password) => Some(password),
-        None => Secrets::read(&place.state_dir)?.monitor_password,
+    let passwords = match given {
+        Some(password) => vec![password],
+        None => Secrets::read(&place.state_dir)?.monitor_passwords().map(str::to_owned).collect(),
     };
-    Ok((address, password))
+    Ok((address, passwords))
 }
 
 /// Registers the node and makes it what its first goal says.

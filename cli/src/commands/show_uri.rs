@@ -1,7 +1,9 @@
 //! `show uri`
 use crate::context::{Context, Part};
+use crate::datadir;
 use crate::error::{Error, Result};
 use crate::install;
+use crate::monitor::Monitor;
 use crate::view::{Uri, View};
 use connection::address::MONITOR_ROLE;
 use connection::{Address, Ssl};
@@ -48,7 +50,12 @@ fn monitor(context: &Context) -> Result<(Address, Option<String>)> {
         Part::Monitor => install::read_address(&state_dir)?,
         Part::Node => context.node_monitor(&postgres)?,
     };
-    Ok((address, Secrets::read(&state_dir)?.monitor_password))
+    // A rotation that somebody asked for by SQL has left the monitor's own file behind.
+    let rotated = match (context.part(&postgres)?, datadir::running(context.cluster()?)) {
+        (Part::Monitor, Some(running)) => Monitor::local(&running)?.node_password()?,
+        (Part::Monitor, None) | (Part::Node, _) => None,
+    };
+    Ok((address, rotated.or(Secrets::read(&state_dir)?.monitor_password)))
 }
 
 /// What clients are to ask for: what the node asks of its peers; elsewhere, what the monitor was made with.

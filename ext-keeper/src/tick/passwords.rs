@@ -18,6 +18,7 @@ impl Keeper {
         let monitor = monitor.is_some_and(|password| secrets.take_monitor_password(password));
         if group || monitor {
             secrets.write(self.memory.dir())?;
+            self.news = true;
         }
         if group {
             self.accounts_made = false;

@@ -4,6 +4,7 @@ mod first_start;
 mod monitor_away;
 mod primary_killed;
 mod rejoin_by_clone;
+mod rotation;
 mod standby_lost;
 mod stopped_primary;
 mod switchover;
