@@ -1,6 +1,7 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
 use crate::commands::{
-    config, create_monitor, create_postgres, drop_node, failover, rotate, show_events, show_uri,
+    config, create_monitor, create_postgres, drop_node, failover, formation, maintenance, promotion,
+    rotate, show_events, show_state, show_uri, tune,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -53,16 +54,34 @@ pub enum Command {
     /// Read and change settings
     #[command(subcommand)]
     Config(Config),
+    /// Read what the monitor keeps about nodes and formations
+    #[command(subcommand)]
+    Get(tune::Get),
+    /// Change what the monitor keeps about nodes and formations
+    #[command(subcommand)]
+    Set(tune::Set),
     /// Hand the primary's role to a standby
     #[command(subcommand)]
     Perform(Perform),
-    /// Remove a node from its formation
+    /// Turn something on
+    #[command(subcommand)]
+    Enable(Enable),
+    /// Turn something off
+    #[command(subcommand)]
+    Disable(Disable),
+    /// Remove a node, a formation or a monitor
     #[command(subcommand)]
     Drop(Drop),
+    /// Show the states, and every change at once
+    Watch,
     /// Run the server in the foreground
     Run,
     /// Stop the server
     Stop,
+    /// Have the server read its configuration again
+    Reload,
+    /// Whether the server runs, and as what
+    Status,
     /// Print versions
     Version,
 }
@@ -74,17 +93,24 @@ pub enum Create {
     Monitor(create_monitor::Args),
     /// Make and start a node, and add it to a formation
     Postgres(create_postgres::Args),
+    /// Make a formation on a monitor
+    Formation(formation::CreateArgs),
 }
 
 /// `show …`
 #[derive(Debug, Subcommand)]
 pub enum Show {
     /// The nodes and their states
-    State,
+    State(show_state::Args),
     /// The last events
     Events(show_events::Args),
     /// What clients connect to
     Uri(show_uri::Args),
+    /// What the monitor keeps about formations and nodes
+    Settings,
+    /// What synchronous_standby_names is on the primary
+    #[command(alias = "synchronous_standby_names")]
+    StandbyNames,
 }
 
 /// `config …`
@@ -94,6 +120,8 @@ pub enum Config {
     Get(config::GetArgs),
     /// Change a setting
     Set(config::SetArgs),
+    /// Look for what would be in the way, now or at the next failover
+    Check,
 }
 
 /// `perform …`
@@ -105,6 +133,26 @@ pub enum Perform {
     Switchover(failover::Args),
     /// Change the passwords that nodes use, without a pause
     Rotation(rotate::Args),
+    /// Fail over to the named node
+    Promotion(promotion::Args),
+}
+
+/// `enable …`
+#[derive(Debug, Subcommand)]
+pub enum Enable {
+    /// Take a node out of its group's work, so that its server may be stopped
+    Maintenance(maintenance::EnableArgs),
+    /// Let the groups of a formation have standbys
+    Secondary,
+}
+
+/// `disable …`
+#[derive(Debug, Subcommand)]
+pub enum Disable {
+    /// Put a node to work again
+    Maintenance(maintenance::DisableArgs),
+    /// Let the groups of a formation have one node only
+    Secondary,
 }
 
 /// `drop …`
@@ -112,6 +160,10 @@ pub enum Perform {
 pub enum Drop {
     /// Remove a node
     Node(drop_node::Args),
+    /// Drop a formation that has no nodes
+    Formation,
+    /// Stop a monitor for good
+    Monitor,
 }
 
 #[cfg(test)]
@@ -144,17 +196,44 @@ mod tests {
             "config get",
             "config get pg_autoctl.group",
             "config set pg_autoctl.name n",
+            "config check",
             "perform failover --formation f --group 0",
             "perform switchover",
             "perform rotation --formation f --force",
             "drop node --name n --force",
             "drop node --hostname h --pgport 6000",
+            "drop formation --formation f",
+            "drop monitor --pgdata /d",
+            "create formation --formation f --dbname d --number-sync-standbys 1 --disable-secondary",
+            "show state --watch",
+            "watch",
+            "show settings --formation f",
+            "show standby-names --json",
+            "enable maintenance --allow-failover --no-wait",
+            "enable maintenance --name n",
+            "disable maintenance --hostname h --pgport 6000",
+            "enable secondary --formation f",
+            "disable secondary --formation f",
+            "perform promotion --name n",
+            "get node candidate-priority",
+            "get node replication-quorum --name n",
+            "set node candidate-priority 50",
+            "set node replication-quorum --name n false",
+            "get formation settings",
+            "get formation number-sync-standbys",
+            "set formation number-sync-standbys 1 --formation f",
             "run",
             "stop",
+            "reload",
+            "status",
+            "help",
             "version",
         ] {
             let words = std::iter::once("pg_autoctl").chain(line.split_whitespace());
-            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+            let parsed = Cli::try_parse_from(words);
+            let helped =
+                parsed.as_ref().is_err_and(|error| error.kind() == clap::error::ErrorKind::DisplayHelp);
+            assert!(parsed.is_ok() || line == "help" && helped, "{line}");
         }
     }
 

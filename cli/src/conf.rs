@@ -3,8 +3,10 @@
 //! Ours stands in one marked block at the end of postgresql.conf: it can be read, the user's own lines below it win,
 //! and `ALTER SYSTEM` (which is `config set`) wins over both.
 
-const BEGIN: &str = "# pg_autoctl begin";
-const END: &str = "# pg_autoctl end";
+/// Before our block, in this file and in others.
+pub const BEGIN: &str = "# pg_autoctl begin";
+/// After it.
+pub const END: &str = "# pg_autoctl end";
 
 /// `text` with our block replaced, or added at its end.
 pub fn with_block(text: &str, lines: &[String]) -> String {

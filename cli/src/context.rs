@@ -219,6 +219,13 @@ impl Context {
 }
 
 impl Scope {
+    /// The one formation that a command is about: the one that was named, or the one that is always there.
+    pub fn known_formation(&self, monitor: &Monitor) -> Result<String> {
+        let one =
+            Scope { formation: Some(self.formation.as_deref().unwrap_or("default").to_owned()), group: None };
+        one.formations(monitor)?.pop().ok_or_else(|| Error::state("the monitor has no formation"))
+    }
+
     /// The formations it covers, which the monitor has.
     pub fn formations(&self, monitor: &Monitor) -> Result<Vec<String>> {
         let known = monitor.formations()?;

@@ -10,21 +10,25 @@ mod error;
 mod hba;
 mod in_place;
 mod install;
+mod local_view;
 mod log;
 mod monitor;
+mod ordinary;
 mod postgres;
 mod printer;
 mod render;
+mod settling;
 mod sql;
 mod ssl_options;
 mod standby;
 mod view;
+mod watch;
 
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
 use context::Context;
-use error::{Error, Result};
+use error::{Error, Kind, Result};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -43,11 +47,12 @@ fn main() -> ExitCode {
             // Writes help to stdout and complaints to stderr; nothing can be done when that fails.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if asked { 0 } else { error::Kind::Arguments.code() });
+            return ExitCode::from(if asked { 0 } else { Kind::Arguments.code() });
         }
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(kind)) => ExitCode::from(kind.code()),
         Err(error) => {
             printer::error(&error);
             ExitCode::from(error.kind.code())
@@ -55,7 +60,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
+/// What scripts are to know beside what was printed.
+fn run(cli: Cli) -> Result<Option<Kind>> {
     log::for_people();
     let context = Context::new(cli.common)?;
     if !matches!(cli.command, Command::Version) {
@@ -63,7 +69,7 @@ fn run(cli: Cli) -> Result<()> {
     }
     let view = commands::run(cli.command, &context)?;
     printer::data(&render::render(&view, context.format));
-    Ok(())
+    Ok(view.means())
 }
 
 /// PostgreSQL refuses root, and files that root made would be in its way.

@@ -1,4 +1,11 @@
-//! Typed calls of the monitor's SQL functions. All the SQL of this program that a monitor sees is here.
+//! Typed calls of the monitor's SQL functions. All the SQL of this program that a monitor sees is here and below.
+mod operate;
+mod passwords;
+mod settings;
+
+pub use operate::Formation;
+pub use passwords::Holder;
+
 use crate::datadir::{self, Running};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Failure, Session};
@@ -9,6 +16,8 @@ use fsm::state::State;
 use fsm::units::NodeId;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
+use std::time::Duration;
+use tokio_postgres::types::{FromSql, ToSql};
 
 /// An open session with a monitor.
 pub struct Monitor {
@@ -37,23 +46,6 @@ pub struct Registration<'a> {
     pub candidate_priority: i32,
     /// Commits may wait for it.
     pub replication_quorum: bool,
-}
-
-/// One row of `pgautofailover.password_holders()`.
-#[derive(Clone, Debug, serde::Deserialize)]
-pub struct Holder {
-    /// The node's formation.
-    pub formation_id: String,
-    /// Its group.
-    pub group_id: i32,
-    /// Its label.
-    pub node_name: String,
-    /// It can be told now.
-    pub in_contact: bool,
-    /// It holds its group's newest.
-    pub holds_replication_password: bool,
-    /// It holds the newest of its own role on the monitor.
-    pub holds_node_password: bool,
 }
 
 /// The monitor's answer to a registration.
@@ -210,8 +202,7 @@ impl Monitor {
         let statement =
             "SELECT pgautofailover.formation_uri($1, sslmode => $2, sslrootcert => $3, sslcrl => $4)";
         let (mode, root_cert, crl) = (ssl.mode.as_str(), file(&ssl.root_cert), file(&ssl.crl));
-        let asked = self.session.one(statement, &[&formation, &mode, &root_cert, &crl], |row| row.try_get(0));
-        asked.map_err(|failure| self.error(&failure))
+        self.answer(statement, &[&formation, &mode, &root_cert, &crl])
     }
 
     /// The writable node of a group.
@@ -224,59 +215,33 @@ impl Monitor {
         Ok(states.iter().find(|node| node.writes()).and_then(peer))
     }
 
-    /// Asks for a failover.
-    pub fn perform_failover(&self, formation: &str, group: i32) -> Result<()> {
-        let statement = "SELECT pgautofailover.perform_failover($1, $2)";
-        let done = self.session.query(statement, &[&formation, &group]);
-        done.map(|_| ()).map_err(|failure| self.error(&failure))
+    /// Hears of every change of a state from now on, in [`Monitor::heard`].
+    pub fn listen(&self) -> Result<()> {
+        self.session.run("LISTEN state").map_err(|failure| self.error(&failure))
     }
 
-    /// Asks for a new password of a group. Returns at once.
-    pub fn rotate_replication_password(&self, formation: &str, group: i32) -> Result<i64> {
-        let statement = "SELECT pgautofailover.rotate_replication_password($1, $2)";
-        let done = self.session.one(statement, &[&formation, &group], |row| row.try_get(0));
-        done.map_err(|failure| self.error(&failure))
+    /// Whether something has changed within that time.
+    pub fn heard(&self, within: Duration) -> bool {
+        self.session.listened(within)
     }
 
-    /// Asks for a new password of the nodes' own role. Returns its number, at once.
-    pub fn rotate_node_password(&self) -> Result<i64> {
-        let statement = "SELECT pgautofailover.rotate_node_password()";
-        self.session.one(statement, &[], |row| row.try_get(0)).map_err(|failure| self.error(&failure))
+    /// Calls a function for what it does.
+    fn call(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<()> {
+        self.session.query(statement, parameters).map(|_| ()).map_err(|failure| self.error(&failure))
     }
 
-    /// Puts it in force. Whether there was one to put in force.
-    pub fn finish_node_password_rotation(&self, force: bool) -> Result<bool> {
-        let statement = "SELECT pgautofailover.finish_node_password_rotation($1)";
-        self.session.one(statement, &[&force], |row| row.try_get(0)).map_err(|failure| self.error(&failure))
-    }
-
-    /// The password in force, when it is one that the monitor made. For its own superuser only.
-    pub fn node_password(&self) -> Result<Option<String>> {
-        let statement = "SELECT pgautofailover.node_password()";
-        self.session.one(statement, &[], |row| row.try_get(0)).map_err(|failure| self.error(&failure))
-    }
-
-    /// Which nodes hold the newest passwords.
-    pub fn password_holders(&self) -> Result<Vec<Holder>> {
-        self.json("SELECT coalesce(json_agg(h), '[]')::text FROM pgautofailover.password_holders() h", &[])
-    }
-
-    /// Removes a node. Whether it was there.
-    pub fn remove_node(&self, node: NodeId, force: bool) -> Result<bool> {
-        let statement = "SELECT pgautofailover.remove_node($1::bigint, $2)";
-        let done = self.session.one(statement, &[&node.0, &force], |row| row.try_get(0));
-        done.map_err(|failure| self.error(&failure))
-    }
-
-    fn json<T: DeserializeOwned>(
+    /// Calls a function that answers with one value.
+    fn answer<T: for<'a> FromSql<'a>>(
         &self,
         statement: &str,
-        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+        parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<T> {
-        let text: String = self
-            .session
-            .one(statement, parameters, |row| row.try_get(0))
-            .map_err(|failure| self.error(&failure))?;
+        let asked = self.session.one(statement, parameters, |row| row.try_get(0));
+        asked.map_err(|failure| self.error(&failure))
+    }
+
+    fn json<T: DeserializeOwned>(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<T> {
+        let text: String = self.answer(statement, parameters)?;
         serde_json::from_str(&text).map_err(|error| self.nonsense("it", &error.to_string()))
     }
 
@@ -292,6 +257,10 @@ impl Monitor {
         let kind = match said.code().code() {
             // Not in this state; another cluster; no such node or formation; a value out of its range.
             "55000" | "55006" | "23P01" | "42704" | "42P17" | "22023" | "23505" => Kind::State,
+            "42883" => {
+                return Error::monitor(format!("the monitor at {} is older than this program", self.place))
+                    .hint("install the same version on both: pg_autoctl version");
+            }
             _ => Kind::Sql,
         };
         let error = Error::new(kind, said.message());

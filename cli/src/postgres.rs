@@ -146,6 +146,24 @@ impl Postgres {
         })
     }
 
+    /// Stops the server and starts it again with the arguments it had. `log` gets what it says before its log collector runs.
+    pub fn restart(&self, pgdata: &Path, log: &Path) -> Result<()> {
+        let mut command = self.command("pg_ctl");
+        command.args(["restart", "-w", "-s", "-m", "fast", "-D"]).arg(pgdata).arg("-l").arg(log);
+        finished(&mut command).map(|_| ()).map_err(|error| {
+            Error::new(
+                Kind::PgCtl,
+                format!("the server in \"{}\" did not restart ({error})", pgdata.display()),
+            )
+            .hint(format!("see the logs in \"{}\"", log.parent().unwrap_or(log).display()))
+        })
+    }
+
+    /// Has the server read its configuration files again.
+    pub fn reload(&self, pgdata: &Path) -> Result<()> {
+        finished(self.command("pg_ctl").args(["reload", "-s", "-D"]).arg(pgdata)).map(|_| ())
+    }
+
     /// The value of a setting as the configuration files give it, whether the server runs or not.
     /// `None`: the files do not set it and the server alone does not know it.
     pub fn setting(&self, pgdata: &Path, name: &str) -> Option<String> {

@@ -5,10 +5,15 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tracing::info;
 
-/// Data that the caller asked for.
-pub fn data(text: &str) {
-    // A reader that has gone away (`| head`) is no error of ours.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+/// Data that the caller asked for. Whether somebody is still there to read it: one that has gone away (`| head`) is no error of ours.
+pub fn data(text: &str) -> bool {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Without the characters by which a name or a message could write elsewhere on the terminal.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// An error, with its next step.

@@ -1,9 +1,11 @@
 //! One session with a server, for a program that does one thing after the other.
-use connection::{ConnectFailure, Target};
+use connection::{ConnectFailure, Link, Target};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{AsyncMessage, Client, Row};
 
 /// How long a connection or a statement may take before the server counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -12,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Session {
     // Before the runtime, so that it is dropped first and says goodbye.
     client: Client,
+    news: Arc<Notify>,
     runtime: Runtime,
 }
 
@@ -79,16 +82,17 @@ impl Session {
             .enable_all()
             .build()
             .map_err(|error| Failure::Client(error.to_string()))?;
+        let news = Arc::new(Notify::new());
         let client = runtime.block_on(async {
             let Ok(connected) = tokio::time::timeout(PATIENCE, target.connect()).await else {
                 return Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())));
             };
             let (client, connection) = connected?;
             // It ends with the session: the runtime that polls it is ours and is dropped with us.
-            drop(tokio::spawn(connection));
+            drop(tokio::spawn(drive(connection, news.clone())));
             Ok(client)
         })?;
-        Ok(Session { client, runtime })
+        Ok(Session { client, news, runtime })
     }
 
     /// The rows of a query.
@@ -112,6 +116,11 @@ impl Session {
         self.in_time(self.client.batch_execute(sql))
     }
 
+    /// Waits for a notification on a channel that this session listens to. Whether one came, or the session ended, within that time.
+    pub fn listened(&self, within: Duration) -> bool {
+        self.runtime.block_on(async { tokio::time::timeout(within, self.news.notified()).await.is_ok() })
+    }
+
     fn in_time<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
         self.runtime.block_on(async {
             match tokio::time::timeout(PATIENCE, work).await {
@@ -119,6 +128,17 @@ impl Session {
                 Err(_) => Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
             }
         })
+    }
+}
+
+/// Serves the session until it ends; what the server notifies is news, and so is the end.
+async fn drive(mut connection: Link, news: Arc<Notify>) {
+    loop {
+        match std::future::poll_fn(|context| connection.poll_message(context)).await {
+            Some(Ok(AsyncMessage::Notification(_))) => news.notify_one(),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return news.notify_one(),
+        }
     }
 }
 

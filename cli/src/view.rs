@@ -1,4 +1,5 @@
 //! What there is to show, as plain data. Field names are those of the SQL functions, so `--json` gives their rows.
+use crate::error::Kind;
 use serde::{Deserialize, Serialize};
 
 /// One row of `pgautofailover.current_state()`.
@@ -23,21 +24,42 @@ pub struct NodeState {
     pub current_group_state: String,
     /// The state it was assigned.
     pub assigned_group_state: String,
-    /// 0 to 100.
-    pub candidate_priority: i32,
-    /// May be waited for by commits.
-    pub replication_quorum: bool,
+    /// 0 to 100. Not known to a node alone.
+    pub candidate_priority: Option<i32>,
+    /// May be waited for by commits. Not known to a node alone.
+    pub replication_quorum: Option<bool>,
     /// Timeline.
     pub reported_tli: i32,
     /// End of WAL.
     pub reported_lsn: String,
     /// -1 unknown, 0 bad, 1 good.
     pub health: i32,
-    /// Its cluster name.
-    pub nodecluster: String,
+    /// Its cluster name. Not known to a node alone.
+    pub nodecluster: Option<String>,
+    /// What it waits for, or what went wrong there last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Nothing commits there now. Known to the node alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced: Option<bool>,
+    /// Who says all this, when it is not the monitor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// Who tells of a node, other than the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The node itself.
+    Local,
 }
 
 impl NodeState {
+    /// The node itself says it, not the monitor.
+    pub fn is_local(&self) -> bool {
+        self.source == Some(Source::Local)
+    }
     /// The reported state, when we know its name.
     pub fn reported(&self) -> Option<fsm::state::State> {
         fsm::state::State::parse(&self.current_group_state)
@@ -121,20 +143,91 @@ pub enum View {
     Value(Setting),
     /// All settings.
     Settings(Vec<Setting>),
+    /// Any other table.
+    Rows(Rows),
     /// The outcome of an action: named values, as one line of text and as one JSON object.
     Outcome {
         /// For people.
         line: String,
         /// For programs.
         values: serde_json::Map<String, serde_json::Value>,
+        /// The exit status, when what there is to tell is not good.
+        means: Option<Kind>,
     },
+    /// What a check has found, in the order in which it looked.
+    Findings(Vec<Finding>),
+    /// It has been shown already.
+    Nothing,
+}
+
+/// Something that is wrong, or will be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// What it is about.
+    pub about: &'static str,
+    /// What is wrong.
+    pub cause: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// A table without a type of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// The names of its columns.
+    pub header: Vec<&'static str>,
+    /// Its rows.
+    pub rows: Vec<Vec<String>>,
+    /// The same for programs.
+    pub json: serde_json::Value,
+}
+
+impl Rows {
+    /// A table with these columns.
+    pub fn new<const N: usize>(header: [&'static str; N]) -> Rows {
+        Rows { header: header.to_vec(), rows: Vec::new(), json: serde_json::Value::Null }
+    }
+    /// One more row.
+    pub fn push<const N: usize>(&mut self, row: [String; N]) {
+        self.rows.push(row.to_vec());
+    }
+    /// What programs get.
+    #[must_use]
+    pub fn with_json(self, json: serde_json::Value) -> Rows {
+        Rows { json, ..self }
+    }
 }
 
 impl View {
     /// An outcome with named values.
     pub fn outcome<const N: usize>(line: impl Into<String>, values: [(&str, serde_json::Value); N]) -> View {
         let values = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        View::Outcome { line: line.into(), values }
+        View::Outcome { line: line.into(), values, means: None }
+    }
+
+    /// The same outcome, with the exit status that it deserves.
+    #[must_use]
+    pub fn that_means(self, kind: Option<Kind>) -> View {
+        if let View::Outcome { line, values, means: _ } = self {
+            return View::Outcome { line, values, means: kind };
+        }
+        self
+    }
+
+    /// The exit status that scripts are to see although there was something to show.
+    pub fn means(&self) -> Option<Kind> {
+        match self {
+            View::Outcome { means, .. } => *means,
+            View::Findings(findings) if !findings.is_empty() => Some(Kind::Config),
+            View::Findings(_)
+            | View::States(_)
+            | View::Events(_)
+            | View::Uris(_)
+            | View::Value(_)
+            | View::Settings(_)
+            | View::Rows(_)
+            | View::Nothing => None,
+        }
     }
 
     /// With the lines that the operator is to write into pg_hba.conf, when he has said that he does.

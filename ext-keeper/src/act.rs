@@ -4,6 +4,7 @@ mod checkpoint;
 mod fence;
 mod follow;
 mod hba;
+mod leave;
 mod pledge;
 mod promote;
 mod rejoin;
@@ -107,6 +108,6 @@ pub async fn run(action: Action, keeper: &mut Keeper, told: &Assignment) -> Resu
         Action::FollowAsItIs => rejoin::follow_as_it_is(keeper, told).await,
         Action::FetchMissing => rejoin::fetch_missing(keeper, told).await,
         Action::CutOff => follow::cut_off(keeper).await,
-        Action::LeaveGroup => fence::leave_group(keeper),
+        Action::LeaveGroup => leave::leave_group(keeper),
     }
 }

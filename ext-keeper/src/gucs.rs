@@ -33,6 +33,8 @@ static SKIP_PG_HBA: GucSetting<bool> = GucSetting::<bool>::new(false);
 static SSL_MODE: GucSetting<TlsMode> = GucSetting::<TlsMode>::new(TlsMode::Require);
 static SSL_CA_FILE: Text = Text::new(Some(c""));
 static SSL_CRL_FILE: Text = Text::new(Some(c""));
+/// On, because a server that nobody looks after any more is better noticed at once.
+static STOP_WHEN_DROPPED: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// Only there so that `config get pg_autoctl.role` answers, as in pg_auto_failover.
 static ROLE: Text = Text::new(Some(c"keeper"));
 
@@ -126,6 +128,14 @@ pub fn init() {
         c"",
         &SSL_CRL_FILE,
     );
+    GucRegistry::define_bool_guc(
+        c"pg_autoctl.stop_when_dropped",
+        c"Stops the server when this node is dropped from its group.",
+        c"Off: it stays, read-only.",
+        &STOP_WHEN_DROPPED,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     GucRegistry::define_string_guc(
         c"pg_autoctl.role",
         c"What pg_autoctl does on this server.",
@@ -197,4 +207,9 @@ pub fn start_without_monitor() -> bool {
 /// pg_hba.conf is not ours to write.
 pub fn skip_pg_hba() -> bool {
     SKIP_PG_HBA.get()
+}
+
+/// The server stops when its node was dropped.
+pub fn stop_when_dropped() -> bool {
+    STOP_WHEN_DROPPED.get()
 }

@@ -11,6 +11,7 @@ use crate::memory::Memory;
 use crate::monitor_link::{Heard, LinkError, MonitorLink};
 use crate::observe::{self, Facts};
 use crate::report;
+use crate::session::SqlError;
 use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
 use crate::{gucs, pg};
@@ -25,6 +26,9 @@ use tokio::time::Instant;
 
 /// The term of a promotion that no term allowed: the monitor's terms begin with 1.
 pub const UNRECORDED: Term = Term(0);
+
+/// SQLSTATE of a monitor that does not know the node that reports.
+const UNKNOWN_NODE: &str = "42704";
 
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,8 @@ pub struct Keeper {
     pub accounts_made: bool,
     /// This life ends by our own request.
     pub restarting: bool,
+    /// The monitor has dropped this node, and no rule needs it any more.
+    pub let_go: bool,
     monitor: MonitorLink,
     monitor_setting: Option<String>,
     told: Option<Assignment>,
@@ -119,6 +125,7 @@ impl Keeper {
             slots: None,
             accounts_made: false,
             restarting: false,
+            let_go: false,
             monitor: MonitorLink::new(),
             monitor_setting: gucs::monitor(),
             told: None,
@@ -147,6 +154,13 @@ impl Keeper {
         let outcome = match heard {
             Ok(heard) => self.hear(heard).err(),
             Err(LinkError::Pausing) => self.note.clone().map(Trouble::new),
+            // The answer that said so was lost on its way.
+            Err(LinkError::Sql(SqlError::Refused { code, .. }))
+                if code == UNKNOWN_NODE && self.memory.goal == State::Dropped =>
+            {
+                self.let_go = true;
+                None
+            }
             Err(error) => Some(Trouble::new(error.to_string())),
         };
         trouble = outcome.or(trouble);
@@ -253,6 +267,9 @@ impl Keeper {
         self.lease.heard(sent_at);
         self.last_contact = clock::boottime_ns();
         let before = self.memory.goal;
+        // Nobody is named beside a node that is gone, and it goes after it has said that it leaves.
+        let (dropped, left) = (told.goal == State::Dropped, self.memory.role == State::Dropped);
+        self.let_go = dropped && left && told.peers.is_empty();
         self.memory.keep(|state| {
             state.term = told.term;
             state.goal = told.goal;

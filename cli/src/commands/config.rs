@@ -26,7 +26,7 @@ pub struct SetArgs {
 }
 
 /// The keeper's settings, with the values they have when nothing sets them. A server that does not run cannot be asked.
-const KEEPER: [(&str, &str); 15] = [
+const KEEPER: &[(&str, &str)] = &[
     ("pg_autoctl.formation", "default"),
     ("pg_autoctl.group", "0"),
     ("pg_autoctl.heartbeat_period", "1s"),
@@ -42,6 +42,7 @@ const KEEPER: [(&str, &str); 15] = [
     ("pg_autoctl.ssl_mode", "require"),
     ("pg_autoctl.start_without_monitor", "off"),
     ("pg_autoctl.state_dir", ""),
+    ("pg_autoctl.stop_when_dropped", "on"),
 ];
 
 /// Prints one setting or all.
@@ -122,7 +123,7 @@ fn settings(part: Part, pgdata: &Path, postgres: &Postgres) -> Result<Vec<Settin
                 key: key.to_owned(),
                 value: set(key).unwrap_or_else(|| default.to_owned()),
             };
-            Ok(KEEPER.into_iter().map(setting).collect())
+            Ok(KEEPER.iter().copied().map(setting).collect())
         }
     }
 }
@@ -158,8 +159,10 @@ mod tests {
 
     #[test]
     fn the_nearest_names_are_suggested() {
-        let settings: Vec<Setting> =
-            KEEPER.map(|(key, value)| Setting { key: key.to_owned(), value: value.to_owned() }).into();
+        let settings: Vec<Setting> = KEEPER
+            .iter()
+            .map(|(key, value)| Setting { key: (*key).to_owned(), value: (*value).to_owned() })
+            .collect();
         let error = unknown("pg_autoctl.formatoin", &settings);
         assert_eq!(error.kind.code(), 1);
         assert_eq!(error.message, "there is no setting \"pg_autoctl.formatoin\"");

@@ -1,10 +1,11 @@
 //! `perform failover`, and `perform switchover`, which is the same: the old primary hands over when it can.
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::printer::Progress;
+use crate::settling::Settling;
 use crate::view::{NodeState, View};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tracing::info;
 
 /// Options of `perform failover`.
 #[derive(Debug, clap::Args)]
@@ -14,10 +15,9 @@ pub struct Args {
     no_wait: bool,
 }
 
-const LOOK: Duration = Duration::from_millis(50);
-/// For another node to take writes.
+/// For another node to take writes, while nothing moves.
 const TAKE_OVER: Duration = Duration::from_secs(60);
-/// For the rest of the group to follow it.
+/// For the rest of the group to follow it, while nothing moves.
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// Asks for the failover and waits until another node writes and the group has settled.
@@ -25,8 +25,8 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     let (monitor, scope) = context.open_monitor()?;
     let formation = scope.formation.unwrap_or_else(|| "default".to_owned());
     let group = scope.group.unwrap_or(0);
-    let before = monitor.states(&formation, Some(group))?;
-    let old = before.iter().find(|node| node.writes()).map(|node| node.node_id);
+    let mut group_now = Settling::of(&monitor, &formation, group)?;
+    let old = group_now.writer().map(|node| node.node_id);
     monitor.perform_failover(&formation, group)?;
     if args.no_wait {
         return Ok(View::outcome(
@@ -34,35 +34,26 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             [("formation", json!(formation)), ("group", json!(group))],
         ));
     }
-    let mut progress = Progress::start("waits for another node to take over");
-    let mut seen = before;
+    taken_over(&mut group_now, old)
+}
+
+/// Waits until another node than `old` writes and the others follow it.
+pub fn taken_over(group: &mut Settling<'_>, old: Option<i64>) -> Result<View> {
     let started = Instant::now();
-    let new = loop {
-        let now = monitor.states(&formation, Some(group))?;
-        tell_changes(&progress, &seen, &now);
-        if let Some(new) = now.iter().find(|node| node.writes() && Some(node.node_id) != old) {
-            break new.clone();
-        }
-        if started.elapsed() >= TAKE_OVER {
-            return Err(Error::state(format!("no other node took over within {} s", TAKE_OVER.as_secs()))
-                .hint("see pg_autoctl show state and pg_autoctl show events; the monitor goes on trying"));
-        }
-        seen = now;
-        std::thread::sleep(LOOK);
+    let other =
+        |nodes: &[NodeState]| nodes.iter().find(|node| node.writes() && Some(node.node_id) != old).cloned();
+    let Some(new) = group.until("waits for another node to take over", TAKE_OVER, other)? else {
+        return Err(Error::state("no other node takes over")
+            .hint("see pg_autoctl show state and pg_autoctl show events; the monitor goes on trying"));
     };
     let took = started.elapsed();
-    progress.now("waits for the others to follow it");
-    while !seen.iter().all(|node| node.at_rest() && !(node.writes() && Some(node.node_id) == old)) {
-        if started.elapsed() >= took + SETTLE {
-            progress.line("not every node has settled yet; see pg_autoctl show state");
-            break;
-        }
-        std::thread::sleep(LOOK);
-        let now = monitor.states(&formation, Some(group))?;
-        tell_changes(&progress, &seen, &now);
-        seen = now;
+    let settled = |nodes: &[NodeState]| {
+        let rests = |node: &NodeState| node.at_rest() && !(node.writes() && Some(node.node_id) == old);
+        nodes.iter().all(rests).then_some(())
+    };
+    if group.until("waits for the others to follow it", SETTLE, settled)?.is_none() {
+        info!("not every node has settled yet; see pg_autoctl show state");
     }
-    drop(progress);
     let line = format!(
         "the primary is now {} at {}:{} (after {:.1} s)",
         new.nodename,
@@ -78,21 +69,4 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
         ("milliseconds", json!(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))),
     ];
     Ok(View::outcome(line, values))
-}
-
-/// One line for each node that has moved.
-fn tell_changes(progress: &Progress, before: &[NodeState], now: &[NodeState]) {
-    for node in now {
-        let same = before.iter().any(|other| {
-            other.node_id == node.node_id
-                && other.current_group_state == node.current_group_state
-                && other.assigned_group_state == node.assigned_group_state
-        });
-        if !same {
-            progress.line(&format!(
-                "{}: {}, assigned {}",
-                node.nodename, node.current_group_state, node.assigned_group_state
-            ));
-        }
-    }
 }

@@ -8,6 +8,7 @@ use crate::view::{Uri, View};
 use connection::address::MONITOR_ROLE;
 use connection::{Address, Ssl};
 use node_files::Secrets;
+use serde_json::json;
 
 /// Options of `show uri`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,7 @@ pub struct Args {
     with_password: bool,
 }
 
-/// The monitor's, and one for each formation.
+/// The monitor's, and one for each formation; or that of one formation alone.
 pub fn run(args: &Args, context: &Context) -> Result<View> {
     let (address, password) = monitor(context)?;
     if args.with_password {
@@ -30,6 +31,15 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     }
     let (monitor, scope) = context.open_monitor()?;
     let ssl = ssl_of_nodes(context, &address)?;
+    // Asked for by name, the string alone: psql "$(pg_autoctl show uri --formation default)".
+    if let Some(formation) = context.named_formation() {
+        let uri = monitor.formation_uri(&scope.known_formation(&monitor)?, &ssl)?.ok_or_else(|| {
+            Error::state(format!("formation {formation} has no nodes yet"))
+                .hint("make one: pg_autoctl create postgres --formation NAME")
+        })?;
+        let values = [("type", json!("formation")), ("name", json!(formation)), ("uri", json!(uri))];
+        return Ok(View::outcome(uri.clone(), values));
+    }
     let mut uris =
         vec![Uri { kind: "monitor".to_owned(), name: "monitor".to_owned(), uri: address.to_string() }];
     for formation in scope.formations(&monitor)? {

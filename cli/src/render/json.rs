@@ -12,7 +12,10 @@ pub fn render(view: &View) -> String {
         View::Settings(settings) => {
             settings.iter().map(|setting| (setting.key.clone(), Value::from(setting.value.clone()))).collect()
         }
+        View::Findings(findings) => json!(findings),
+        View::Rows(rows) => rows.json.clone(),
         View::Outcome { values, .. } => json!(values),
+        View::Nothing => return String::new(),
     };
     format!("{value:#}\n")
 }

@@ -1,5 +1,6 @@
 //! Views as tables, in the manner of psql.
-use crate::view::{Event, NodeState, Uri, View};
+use crate::printer::plain;
+use crate::view::{Event, Finding, NodeState, Uri, View};
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use fsm::state::State;
 
@@ -11,10 +12,11 @@ const STYLE: TableStyle = TableStyle::new()
 /// The text for people.
 pub fn render(view: &View) -> String {
     match view {
-        View::States(nodes) => table(
-            ["Name", "Node", "Host:Port", "TLI: LSN", "Connection", "Reported State", "Assigned State"],
-            nodes.iter().map(state_row),
-        ),
+        View::States(nodes) => {
+            let header =
+                ["Name", "Node", "Host:Port", "TLI: LSN", "Connection", "Reported State", "Assigned State"];
+            table(header, nodes.iter().map(state_row)) + &notes(nodes)
+        }
         View::Events(events) => table(
             ["Event Time", "Node", "Current State", "Assigned State", "Comment"],
             events.iter().map(event_row),
@@ -24,8 +26,27 @@ pub fn render(view: &View) -> String {
         View::Settings(settings) => {
             settings.iter().map(|setting| format!("{} = {}\n", setting.key, setting.value)).collect()
         }
+        View::Findings(findings) if findings.is_empty() => "nothing is wrong\n".to_owned(),
+        View::Findings(findings) => {
+            let line = |finding: &Finding| {
+                format!("{}: {}; {}\n", finding.about, plain(&finding.cause), plain(&finding.next))
+            };
+            findings.iter().map(line).collect()
+        }
+        View::Rows(rows) => table(rows.header.iter().copied(), rows.rows.iter().cloned()),
         View::Outcome { line, .. } => format!("{line}\n"),
+        View::Nothing => String::new(),
     }
+}
+
+/// What nodes wait for, below the table: a sentence has no room in a column.
+fn notes(nodes: &[NodeState]) -> String {
+    let notes = nodes.iter().filter_map(|node| {
+        let note = node.note.as_ref()?;
+        Some(format!("\n{}: {}", plain(&node.nodename), plain(note)))
+    });
+    let notes: String = notes.collect();
+    if notes.is_empty() { notes } else { format!("{notes}\n") }
 }
 
 fn state_row(node: &NodeState) -> [String; 7] {
@@ -64,6 +85,7 @@ fn connection(node: &NodeState) -> String {
         Some(State::Unknown | State::Init | State::WaitStandby | State::Maintenance | State::Dropped)
         | None => "none",
     };
+    let what = if node.fenced == Some(true) && what == "read-write" { "read-only" } else { what };
     match node.health {
         1 => what.to_owned(),
         0 => "none !".to_owned(),
@@ -93,11 +115,16 @@ fn uri_row(uri: &Uri) -> [String; 3] {
 }
 
 /// No frame: it reads like psql's output, and `cut -d'|'` understands it.
-fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+fn table<H, R>(header: H, rows: impl Iterator<Item = R>) -> String
+where
+    H: IntoIterator<Item = &'static str>,
+    R: IntoIterator<Item = String>,
+{
     let mut table = Table::new();
     table.load_style(STYLE);
-    table.set_header(header.map(|name| Cell::new(name).set_alignment(CellAlignment::Center)));
-    table.add_rows(rows);
+    let centred = |name| Cell::new(name).set_alignment(CellAlignment::Center);
+    table.set_header(header.into_iter().map(centred).collect::<Vec<Cell>>());
+    table.add_rows(rows.map(|row| row.into_iter().map(|cell| plain(&cell)).collect::<Vec<String>>()));
     // No blanks at the ends of lines.
     format!("{}\n", table.trim_fmt())
 }
@@ -117,12 +144,15 @@ mod tests {
             node_id: id,
             current_group_state: state.into(),
             assigned_group_state: state.into(),
-            candidate_priority: 100,
-            replication_quorum: true,
+            candidate_priority: Some(100),
+            replication_quorum: Some(true),
             reported_tli: 1,
             reported_lsn: "0/3000148".into(),
             health,
-            nodecluster: "default".into(),
+            nodecluster: Some("default".into()),
+            note: None,
+            fenced: None,
+            source: None,
         }
     }
 
@@ -143,6 +173,18 @@ mod tests {
  b      | 4    | 10.0.0.1:5432 | 1: 0/3000148 | none !      | primary        | primary
 ";
         assert_eq!(format!("\n{}", render(&view)), expected);
+    }
+
+    #[test]
+    fn what_a_node_waits_for_stands_below_and_moves_no_cursor() {
+        let mut waits = node("evil\u{1b}[2J", 2, "catchingup", 1);
+        waits.note = Some("waits for\nWAL".into());
+        let mut fenced = node("node_1", 1, "primary", 1);
+        fenced.fenced = Some(true);
+        let text = render(&View::States(vec![fenced, waits]));
+        assert!(text.ends_with("\n\nevil\u{fffd}[2J: waits for\u{fffd}WAL\n"), "{text}");
+        assert!(text.contains("| read-only  | primary"), "{text}");
+        assert!(!text.contains('\u{1b}'));
     }
 
     #[test]

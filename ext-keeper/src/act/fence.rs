@@ -1,7 +1,7 @@
 //! Opening and raising the commit fence, with the durable word that goes before or after (laws 3 and 4).
 use super::{Outcome, Trouble};
 use crate::memory::Memory;
-use crate::shared::{fence, gate};
+use crate::shared::fence;
 use crate::tick::{Keeper, UNRECORDED};
 use fsm::message::Assignment;
 use fsm::state::State;
@@ -62,11 +62,4 @@ fn recorded(memory: &mut Memory, told: &Assignment) -> Result<(), Trouble> {
         }
         state.upstream = None;
     })
-}
-
-/// The node was removed from its group: it neither writes nor acknowledges for anybody.
-pub fn leave_group(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
-    raise(keeper)?;
-    gate::close();
-    Ok(Outcome::Done)
 }

@@ -1,0 +1,164 @@
+//! Makes an ordinary server of a node that has left its group: what is ours goes out of its configuration, and what its
+//! clients know it by (port, addresses, logs) stays. Every step may be repeated.
+use crate::conf;
+use crate::context::KEEPER_LIBRARY;
+use crate::datadir::{self, Running};
+use crate::error::{Error, Kind, Result};
+use crate::postgres::Postgres;
+use crate::sql::Failure;
+use fsm::rule::standby_of;
+use node_files::durable;
+use std::path::{Path, PathBuf};
+use tracing::info;
+
+/// What the keeper has set by ALTER SYSTEM.
+const SET_BY_KEEPER: [&str; 3] = ["primary_conninfo", "primary_slot_name", "synchronous_standby_names"];
+const LIBRARIES: &str = "shared_preload_libraries";
+
+/// Takes our slots, settings, access rules and library out. The server still has them until it is restarted.
+pub fn make(pgdata: &Path, postgres: &Postgres) -> Result<()> {
+    match datadir::running(pgdata) {
+        Some(running) => drop_slots(&running)?,
+        None => tell_slots(pgdata),
+    }
+    for (setting, rewrite) in [("config_file", settings as fn(&str) -> String), ("hba_file", access)] {
+        let path = postgres.setting(pgdata, setting).map(PathBuf::from).ok_or_else(|| {
+            Error::config(format!(
+                "the configuration of the server in \"{}\" cannot be read",
+                pgdata.display()
+            ))
+            .hint(format!(
+                "this says why: {} -D {} -C port",
+                postgres.bindir().join("postgres").display(),
+                pgdata.display()
+            ))
+        })?;
+        rewrite_file(&path, rewrite)?;
+    }
+    rewrite_file(&pgdata.join("postgresql.auto.conf"), settings)?;
+    if loads_library(&postgres.setting(pgdata, LIBRARIES).unwrap_or_default()) {
+        return Err(Error::config(format!(
+            "the configuration of \"{}\" still loads {KEEPER_LIBRARY}",
+            pgdata.display()
+        ))
+        .hint(format!("take it out of {LIBRARIES} by hand, then repeat this command")));
+    }
+    Ok(())
+}
+
+/// Whether the running server has been started with our library.
+pub fn has_library(running: &Running) -> Result<bool> {
+    let asked = datadir::connect(running, "postgres").and_then(|session| {
+        session.one("SELECT current_setting($1)", &[&LIBRARIES], |row| row.try_get::<_, String>(0))
+    });
+    asked.map(|list| loads_library(&list)).map_err(refused)
+}
+
+fn loads_library(list: &str) -> bool {
+    list.split(',').any(|name| name.trim().trim_matches('"') == KEEPER_LIBRARY)
+}
+
+fn refused(failure: Failure) -> Error {
+    Error::new(Kind::Sql, format!("the server says: {failure}"))
+}
+
+/// A slot that nobody uses keeps WAL until the disk is full.
+fn drop_slots(running: &Running) -> Result<()> {
+    let session = datadir::connect(running, "postgres").map_err(refused)?;
+    let asked =
+        "SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active";
+    for row in session.query(asked, &[]).map_err(refused)? {
+        let name: String = row.try_get(0).map_err(|error| refused(error.into()))?;
+        if standby_of(&name).is_some() {
+            session.query("SELECT pg_drop_replication_slot($1)", &[&name]).map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell_slots(pgdata: &Path) {
+    let slots = std::fs::read_dir(pgdata.join("pg_replslot")).into_iter().flatten().flatten();
+    let ours = slots
+        .filter_map(|slot| slot.file_name().into_string().ok())
+        .filter(|name| standby_of(name).is_some());
+    for name in ours {
+        info!("the slot {name} keeps WAL: when the server runs, SELECT pg_drop_replication_slot('{name}')");
+    }
+}
+
+fn rewrite_file(path: &Path, rewrite: impl Fn(&str) -> String) -> Result<()> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let wanted = rewrite(&text);
+    if wanted != text {
+        durable::write(path, wanted.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Settings without ours. Those in our block that any server understands stay, as lines of the operator's own.
+fn settings(text: &str) -> String {
+    let name_of = |line: &str| line.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let ours = |line: &&str| {
+        let name = name_of(line);
+        name.starts_with("pg_autoctl.")
+            || SET_BY_KEEPER.contains(&name.as_str())
+            || line.starts_with(conf::BEGIN)
+            || line.starts_with(conf::END)
+    };
+    let kept = text.lines().filter(|line| !ours(line)).map(|line| {
+        let list = if name_of(line) == LIBRARIES { conf::value_of(line, LIBRARIES) } else { None };
+        match list {
+            Some(list) if loads_library(&list) => conf::line(LIBRARIES, &without_library(&list)) + "\n",
+            Some(_) | None => format!("{line}\n"),
+        }
+    });
+    kept.collect()
+}
+
+fn without_library(list: &str) -> String {
+    let others: Vec<&str> = list.split(',').map(str::trim).filter(|name| !loads_library(name)).collect();
+    others.join(", ")
+}
+
+/// pg_hba.conf without the keeper's block.
+fn access(text: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        inside |= line.starts_with(conf::BEGIN);
+        if !inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        inside &= !line.starts_with(conf::END);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_know_the_server_by_stays() {
+        let text = "max_connections = 7\n\n# pg_autoctl begin\nport = '6001'\n\
+                    shared_preload_libraries = 'pg_autoctl, pg_stat_statements'\npg_autoctl.group = '0'\n# pg_autoctl end\n";
+        let expected =
+            "max_connections = 7\n\nport = '6001'\nshared_preload_libraries = 'pg_stat_statements'\n";
+        assert_eq!(settings(text), expected);
+        assert_eq!(settings(expected), expected);
+    }
+
+    #[test]
+    fn what_the_keeper_set_goes() {
+        let text = "# Do not edit\nsynchronous_standby_names = 'ANY 1 (a)'\nwork_mem = '8MB'\nPG_autoctl.name = 'n'\n";
+        assert_eq!(settings(text), "# Do not edit\nwork_mem = '8MB'\n");
+    }
+
+    #[test]
+    fn the_block_of_access_rules_goes() {
+        let text = "# pg_autoctl begin: written by the keeper\nhost replication r 10.0.0.1/32 scram-sha-256\n# pg_autoctl end\nlocal all all peer\n";
+        assert_eq!(access(text), "local all all peer\n");
+        assert_eq!(access("local all all peer\n"), "local all all peer\n");
+    }
+}
