@@ -1,7 +1,7 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
 use crate::commands::{
-    config, create_monitor, create_postgres, drop_node, failover, formation, maintenance, promotion,
-    rotate, show_events, show_state, show_uri, tune,
+    config, create_monitor, create_postgres, drop_node, failover, formation, maintenance, promotion, rotate,
+    show_events, show_state, show_uri, tune,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

@@ -234,10 +234,10 @@ impl View {
     #[must_use]
     pub fn with_pg_hba(self, lines: Option<Vec<String>>) -> View {
         match (self, lines) {
-            (View::Outcome { line, mut values }, Some(lines)) => {
+            (View::Outcome { line, mut values, means }, Some(lines)) => {
                 let line = format!("{line}\n# pg_hba.conf has to begin with:\n{}", lines.join("\n"));
                 values.insert("pg_hba".to_owned(), lines.into());
-                View::Outcome { line, values }
+                View::Outcome { line, values, means }
             }
             (other, _) => other,
         }

@@ -4,7 +4,7 @@ use crate::error::Result;
 use serde::Deserialize;
 
 /// One row of `pgautofailover.password_holders()`.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Holder {
     /// The node's formation.
     pub formation_id: String,
