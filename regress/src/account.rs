@@ -1,4 +1,5 @@
 //! Who runs the servers: PostgreSQL refuses root, so root hands them to `postgres`; anybody else runs them himself.
+use crate::process::Pid;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +16,8 @@ pub struct Account {
     gid: u32,
     /// We are root and must step down to it.
     step_down: bool,
+    /// A process in whose network everything runs.
+    network: Option<Pid>,
 }
 
 impl Account {
@@ -27,10 +30,15 @@ impl Account {
             .lines()
             .filter_map(entry)
             .find(|(name, uid, _)| if step_down { *name == "postgres" } else { *uid == me })
-            .map(|(name, uid, gid)| Account { name: name.to_owned(), uid, gid, step_down })
+            .map(|(name, uid, gid)| Account { name: name.to_owned(), uid, gid, step_down, network: None })
             .unwrap_or_else(|| {
                 panic!("no account for the servers in /etc/passwd; install PostgreSQL's package")
             })
+    }
+
+    /// The same account on a machine of a [`crate::network::Network`].
+    pub fn on(&self, machine: Pid) -> Account {
+        Account { network: Some(machine), ..self.clone() }
     }
 
     /// Whether the tests themselves run as root.
@@ -40,11 +48,26 @@ impl Account {
 
     /// A command run by this account, with nothing in its environment that could decide which server it means.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match self.network {
+            // Only root may go there; it steps down on the other side.
+            Some(machine) => {
+                let mut command = Command::new("nsenter");
+                command.args(["-t", &machine.to_string(), "-n"]);
+                command.args(["-S", &self.uid.to_string(), "-G", &self.gid.to_string(), "--"]).arg(program);
+                command
+            }
+            None => {
+                let mut command = Command::new(program);
+                if self.step_down {
+                    command.uid(self.uid).gid(self.gid);
+                }
+                command
+            }
+        };
         without_postgres(&mut command);
         command.current_dir("/");
         if self.step_down {
-            command.uid(self.uid).gid(self.gid).env("HOME", "/nonexistent").env("USER", &self.name);
+            command.env("HOME", "/nonexistent").env("USER", &self.name);
         }
         command
     }

@@ -42,21 +42,29 @@ impl Subnet {
         places.map(|place| (self.host(place), self.port(place))).all(|at| TcpListener::bind(at).is_ok())
     }
 
+    /// What tells it from those of other clusters.
+    pub fn number(&self) -> u8 {
+        self.third
+    }
+
     /// The address of a server.
     pub fn host(&self, place: Place) -> String {
-        ip(self.third, last_octet(place)).to_string()
+        ip(self.third, place.octet()).to_string()
     }
 
     /// The port of a server: another one for each, since servers may share a directory of Unix sockets.
     pub fn port(&self, place: Place) -> u16 {
-        10_000 + u16::from(self.third) * 128 + u16::from(last_octet(place))
+        10_000 + u16::from(self.third) * 128 + u16::from(place.octet())
     }
 }
 
-fn last_octet(place: Place) -> u8 {
-    match place {
-        Place::Monitor => MONITOR_HOST,
-        Place::Node(n) => n,
+impl Place {
+    /// The last part of its address.
+    pub fn octet(self) -> u8 {
+        match self {
+            Place::Monitor => MONITOR_HOST,
+            Place::Node(n) => n,
+        }
     }
 }
 

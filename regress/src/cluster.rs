@@ -4,6 +4,7 @@ use crate::address::{Place, Subnet};
 use crate::deadlines::{CREATE, FAILOVER, STATEMENT, patient};
 use crate::install::Install;
 use crate::logs;
+use crate::network::Network;
 use crate::server::{APP, APP_PASSWORD, Server, rows_as_text, text};
 use crate::session::{Session, SqlError, target};
 use crate::{process, wait};
@@ -21,6 +22,8 @@ pub const MONITOR_PASSWORD: &str = "monitor-not-a-secret";
 pub struct Cluster {
     directory: PathBuf,
     subnet: Subnet,
+    /// Machines of their own for the servers, in a cluster that was made with them.
+    pub network: Option<Network>,
     account: Account,
     install: Install,
     keep: bool,
@@ -64,6 +67,7 @@ impl Cluster {
         Cluster {
             directory,
             subnet,
+            network: None,
             account,
             install,
             keep: false,
@@ -73,9 +77,24 @@ impl Cluster {
         }
     }
 
+    /// The same with a machine for each server.
+    pub fn on_machines(name: &str) -> Cluster {
+        let mut cluster = Cluster::empty(name);
+        let mut network = Network::make(cluster.subnet.number());
+        cluster.monitor.host = network.host(Place::Monitor);
+        cluster.monitor.account = cluster.account.on(network.add(Place::Monitor));
+        cluster.network = Some(network);
+        cluster
+    }
+
     /// A monitor and two nodes, settled as primary and secondary, with the tables of both oracles.
     pub fn pair(name: &str) -> Cluster {
-        let mut cluster = Cluster::empty(name);
+        Cluster::empty(name).with_pair()
+    }
+
+    /// Makes all of [`Cluster::pair`].
+    pub fn with_pair(self) -> Cluster {
+        let mut cluster = self;
         cluster.create_monitor();
         cluster.create_node();
         cluster.create_node();
@@ -89,7 +108,9 @@ impl Cluster {
         self.install.check();
         let (pgdata, port) = (self.monitor.pgdata.clone(), self.monitor.port.to_string());
         let output = self.run(
-            self.pg_autoctl()
+            self.monitor
+                .account
+                .command(self.install.program("pg_autoctl"))
                 .args(["create", "monitor", "--pgdata"])
                 .arg(pgdata)
                 .args(["--pgport", &port, "--hostname", &self.monitor.host, "--listen", &self.monitor.host])
@@ -100,7 +121,12 @@ impl Cluster {
 
     /// `pg_autoctl create postgres`, once more; returns when the node is settled.
     pub fn create_node(&mut self) -> &Server {
-        let node = self.next_node();
+        let mut node = self.next_node();
+        if let Some(network) = &mut self.network {
+            let place = Place::Node(u8::try_from(self.nodes.len() + 1).expect("few nodes"));
+            node.host = network.host(place);
+            node.account = node.account.on(network.add(place));
+        }
         let output = self.run(&mut self.create_postgres(&node));
         assert!(output.status.success(), "create {}: {}\n{}", node.name, text(&output), node.log_tail());
         self.nodes.push(node);
@@ -123,7 +149,7 @@ impl Cluster {
 
     /// The command that makes `node`.
     pub fn create_postgres(&self, node: &Server) -> Command {
-        let mut command = self.pg_autoctl();
+        let mut command = node.account.command(self.install.program("pg_autoctl"));
         command.args(["create", "postgres", "--pgdata"]).arg(&node.pgdata);
         command.args(["--pgport", &node.port.to_string(), "--hostname", &node.host, "--listen", &node.host]);
         command.args(["--name", &node.name]);

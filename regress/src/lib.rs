@@ -18,6 +18,7 @@ pub mod deadlines;
 pub mod install;
 pub mod ledger;
 pub mod logs;
+pub mod network;
 pub mod oracles;
 pub mod process;
 pub mod server;

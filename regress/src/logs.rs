@@ -18,6 +18,7 @@ const EXPECTED: &[&str] = &[
     "canceling authentication due to timeout",
     "password authentication failed",
     "no pg_hba.conf entry",
+    "pg_hba.conf rejects",
     // The first probe of a new node, and the monitor's own worker, may come before what they look for is made.
     "role \"pgautofailover_monitor\" does not exist",
     "database \"pg_auto_failover\" does not exist",

@@ -5,6 +5,8 @@ mod monitor_away;
 mod primary_killed;
 mod rejoin_by_clone;
 mod rotation;
+mod secrets_hidden;
 mod standby_lost;
 mod stopped_primary;
+mod stranger;
 mod switchover;
