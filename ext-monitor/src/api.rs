@@ -1,16 +1,19 @@
 //! What SQL may call. Each function turns its arguments into values and an [`Error`] into an ERROR; what is only
 //! listing is written in SQL (sql/monitor) and is not here.
+mod adopt;
+mod arguments;
 pub mod heartbeat;
+mod maintenance;
 mod operations;
 mod passwords;
 mod register;
+mod request;
 mod say;
 mod upkeep;
 
 use crate::error::Error;
 use crate::refuse::{self, About};
 use crate::{gucs, pg};
-use fsm::state::State;
 
 /// Runs a function of the SQL surface.
 fn run<T>(function: impl FnOnce() -> Result<T, Error>) -> T {
@@ -38,8 +41,4 @@ fn check_database() -> Result<(), Error> {
     }
     CHECKED.set(true);
     Ok(())
-}
-
-fn state_named(name: &str) -> Result<State, Error> {
-    State::parse(name).ok_or_else(|| Error::UnknownState(name.to_owned()))
 }

@@ -27,8 +27,12 @@ pub enum Error {
     UnknownGroup(i32),
     /// No group of that number in the formation.
     NoGroup { formation: String, number: i32 },
+    /// No node of that name in the formation.
+    NoNode { formation: String, name: String },
     /// No such state.
     UnknownState(String),
+    /// An argument that must be given.
+    Null(&'static str),
     /// An argument that makes no sense.
     BadArgument { message: String, hint: &'static str },
     /// A later connection speaks for this node.
@@ -39,6 +43,8 @@ pub enum Error {
     Taken { message: String, hint: &'static str },
     /// The requested first state cannot be granted.
     CannotStartAs { requested: String, granted: &'static str },
+    /// The formation is one without secondaries.
+    NoSecondaries(String),
     /// The group cannot take a node now.
     CannotRegister(Refusal),
     /// The group is not in a state for it.
@@ -74,13 +80,15 @@ impl Error {
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
             Error::CannotStartAs { .. }
+            | Error::NoSecondaries(_)
             | Error::Refused { .. }
             | Error::WithoutPassword(_)
             | Error::Prepared => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Error::BadReport(_) | Error::UnknownState(_) | Error::BadArgument { .. } => {
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
             }
-            Error::UnknownNode(_) | Error::UnknownGroup(_) | Error::NoGroup { .. } => {
+            Error::Null(_) => PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            Error::UnknownNode(_) | Error::UnknownGroup(_) | Error::NoGroup { .. } | Error::NoNode { .. } => {
                 PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT
             }
             Error::UnknownFormation(_) => PgSqlErrorCode::ERRCODE_INVALID_OBJECT_DEFINITION,
@@ -108,7 +116,11 @@ impl Error {
             Error::NoGroup { formation, number } => {
                 format!("formation \"{formation}\" has no group {number}")
             }
+            Error::NoNode { formation, name } => {
+                format!("formation \"{formation}\" has no node called \"{name}\"")
+            }
             Error::UnknownState(state) => format!("no state is called \"{state}\""),
+            Error::Null(name) => format!("{name} must not be NULL"),
             Error::BadArgument { message, .. } | Error::Taken { message, .. } => message.clone(),
             Error::SessionOver(id) => {
                 format!("node {id} has opened a newer connection to the monitor; this one is over")
@@ -118,6 +130,9 @@ impl Error {
             }
             Error::CannotStartAs { requested, granted } => {
                 format!("a new node of this group starts as {granted}, not as {requested}")
+            }
+            Error::NoSecondaries(formation) => {
+                format!("formation \"{formation}\" has secondaries disabled, and this group has its node")
             }
             Error::CannotRegister(why) => format!("a node cannot be registered now: {why}"),
             Error::Refused { what, why } => format!("{what} is not possible now: {why}"),
@@ -150,7 +165,7 @@ impl Error {
             }
             Error::Prepared => "End it with COMMIT or ROLLBACK.",
             Error::BadReport(_) => "Install the same version of pg_autoctl on the node as on the monitor.",
-            Error::UnknownNode(_) => {
+            Error::UnknownNode(_) | Error::NoNode { .. } => {
                 "pg_autoctl show state lists the nodes; a node that was dropped must be created again."
             }
             Error::UnknownFormation(_) => {
@@ -160,12 +175,16 @@ impl Error {
                 "A group exists once its first node is registered; pg_autoctl show state lists them."
             }
             Error::UnknownState(_) => "The names are those of the type pgautofailover.replication_state.",
+            Error::Null(_) => "Give a value; \\df pgautofailover.* in psql shows what each function takes.",
             Error::BadArgument { hint, .. } | Error::Taken { hint, .. } => hint,
             Error::SessionOver(_) => "Make sure that only one server runs with this node's identity.",
             Error::OtherCluster { .. } => {
                 "Nodes of one group are copies of one cluster: create the node again with an empty data directory."
             }
             Error::CannotStartAs { .. } => "Register it with initial_group_role 'init', or in another group.",
+            Error::NoSecondaries(_) => {
+                "Leave the group out, so that a new one is made, or call pgautofailover.enable_secondary first."
+            }
             Error::CannotRegister(why) | Error::Refused { why, .. } => why.hint(),
             Error::WithoutPassword(_) => {
                 "Start these nodes, or drop them. With force they are locked out until pg_autoctl create postgres is repeated on them with the new password as PGPASSWORD."

@@ -109,6 +109,9 @@ fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
         notify::push(scene.serial, Push::Goal)?;
     }
     pg::board(|board| -> Result<(), Error> {
+        let slot = board.group_or_new(scene.serial)?;
+        // Another monitor may have granted one to a writer that was adopted. Later than need be, should this not commit.
+        slot.granted_until = slot.granted_until.max(scene.group.granted_until);
         for (node, member) in scene.group.nodes.iter().filter_map(|node| Some((node, scene.member(node.id)?)))
         {
             let slot = board.place(node.id, scene.serial, &member.host, member.port, scene.now)?;

@@ -28,19 +28,14 @@ pub struct About<'a> {
 }
 
 impl<'a> About<'a> {
-    /// A call about a formation.
-    pub fn formation(what: &'a str, formation: &'a str) -> About<'a> {
-        About { what, formation: Some(formation), ..About::default() }
+    /// A call of which nothing but its name is known.
+    pub fn call(what: &'a str) -> About<'a> {
+        About { what, ..About::default() }
     }
 
     /// A call about a group.
     pub fn group(what: &'a str, formation: &'a str, group: i32) -> About<'a> {
-        About { group: Some(group), ..About::formation(what, formation) }
-    }
-
-    /// A call about a node.
-    pub fn node(what: &'a str, node: i64) -> About<'a> {
-        About { what, node: Some(NodeId(node)), ..About::default() }
+        About { formation: Some(formation), group: Some(group), ..About::call(what) }
     }
 
     /// A call that a keeper or a tool makes all the time.

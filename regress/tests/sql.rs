@@ -1,4 +1,5 @@
-//! The monitor's SQL surface, by PostgreSQL's own pg_regress against a private server: `sql/*.sql` and `expected/*.out`.
+//! The monitor's SQL surface, by PostgreSQL's own pg_regress against a private server: `sql/*.sql` and `expected/*.out`,
+//! on the stage that `stage.sql` sets up.
 use regress::cluster::Cluster;
 use regress::install::repository;
 use regress::server::text;
@@ -16,6 +17,11 @@ fn the_monitor_answers_as_expected() {
     }
     cluster.monitor.stop();
     cluster.monitor.start();
+    let stage = fs::read_to_string(repository().join("regress/stage.sql")).expect("reading stage.sql");
+    cluster
+        .monitor
+        .superuser("pg_auto_failover", &stage)
+        .unwrap_or_else(|error| panic!("stage.sql: {error}"));
     // A copy: the servers' account may not be able to read the checkout, and must not write to it.
     let suite = cluster.directory().join("suite");
     for part in ["sql", "expected"] {

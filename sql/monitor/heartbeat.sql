@@ -1,5 +1,5 @@
 CREATE FUNCTION pgautofailover.keeper_report(report text) RETURNS text
-LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
 AS 'MODULE_PATHNAME', 'keeper_report_wrapper';
 COMMENT ON FUNCTION pgautofailover.keeper_report IS 'heartbeat of a keeper: its report as JSON in, its assignment as JSON out';
 GRANT EXECUTE ON FUNCTION pgautofailover.keeper_report TO autoctl_node;

@@ -1,7 +1,7 @@
 CREATE FUNCTION pgautofailover.register(
-    formation text, host text, port int, name text, system_identifier bigint, desired_id bigint, desired_group int,
-    initial_state text, priority int, quorum bool, cluster text) RETURNS bigint
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'register_wrapper';
+    formation text, host text, port int, dbname text, name text, system_identifier bigint, desired_id bigint,
+    desired_group int, initial_state text, kind text, priority int, quorum bool, cluster text) RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'register_wrapper';
 COMMENT ON FUNCTION pgautofailover.register IS 'internal: what stands behind register_node';
 
 CREATE FUNCTION pgautofailover.register_node(
@@ -17,20 +17,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, 
 DECLARE
     id bigint;
 BEGIN
-    IF node_kind IS DISTINCT FROM 'standalone' THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('node kind "%s" is not supported', node_kind),
-            HINT = 'The only kind is ''standalone''.';
-    END IF;
-    id := pgautofailover.register(formation_id, coalesce(node_host, ''), coalesce(node_port, 0),
+    id := pgautofailover.register(formation_id, node_host, node_port, coalesce(dbname::text, ''),
                                   coalesce(node_name, ''), coalesce(sysidentifier, 0),
                                   coalesce(desired_node_id, -1), coalesce(desired_group_id, -1),
-                                  coalesce(initial_group_role, 'init')::text, coalesce(candidate_priority, 100),
-                                  coalesce(replication_quorum, true), coalesce(node_cluster, 'default'));
-    -- The first node of a formation says which database its clients want; 'postgres' is what nobody asked for.
-    UPDATE pgautofailover.formation f SET dbname = register_node.dbname
-     WHERE f.formationid = formation_id AND register_node.dbname <> 'postgres' AND f.dbname <> register_node.dbname
-       AND NOT EXISTS (SELECT FROM pgautofailover.node_state n WHERE n.formationid = formation_id AND n.nodeid <> id);
+                                  coalesce(initial_group_role, 'init')::text, coalesce(node_kind, 'standalone'),
+                                  coalesce(candidate_priority, 100), coalesce(replication_quorum, true),
+                                  coalesce(node_cluster, 'default'));
     SELECT n.nodeid, n.groupid, n.goalstate, n.candidatepriority, n.replicationquorum, n.nodename
       INTO assigned_node_id, assigned_group_id, assigned_group_state, assigned_candidate_priority,
            assigned_replication_quorum, assigned_node_name
@@ -41,7 +33,7 @@ COMMENT ON FUNCTION pgautofailover.register_node IS 'takes a node into a formati
 GRANT EXECUTE ON FUNCTION pgautofailover.register_node TO autoctl_node;
 
 CREATE FUNCTION pgautofailover.set_system_identifier(node_id bigint, system_identifier bigint) RETURNS void
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'set_system_identifier_wrapper';
+LANGUAGE c AS 'MODULE_PATHNAME', 'set_system_identifier_wrapper';
 COMMENT ON FUNCTION pgautofailover.set_system_identifier IS 'internal: what stands behind set_node_system_identifier';
 
 CREATE FUNCTION pgautofailover.set_node_system_identifier(
@@ -58,7 +50,7 @@ COMMENT ON FUNCTION pgautofailover.set_node_system_identifier IS 'tells the syst
 GRANT EXECUTE ON FUNCTION pgautofailover.set_node_system_identifier TO autoctl_node;
 
 CREATE FUNCTION pgautofailover.remove_node(node_id bigint, force bool DEFAULT false) RETURNS bool
-LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
 AS 'MODULE_PATHNAME', 'remove_node_wrapper';
 COMMENT ON FUNCTION pgautofailover.remove_node(bigint, bool) IS 'removes a node from its group; false when there is none of that id';
 GRANT EXECUTE ON FUNCTION pgautofailover.remove_node(bigint, bool) TO autoctl_node;

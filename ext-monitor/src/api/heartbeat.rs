@@ -1,6 +1,7 @@
 //! A keeper's report and its answer. When nothing is new the answer is the one given before, and neither row nor WAL
 //! is written: LSN and time go to the board.
-use super::{ask, check_database, state_named};
+use super::arguments::{self, given};
+use super::{ask, check_database};
 use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
 use crate::refuse::About;
@@ -50,19 +51,11 @@ fn without_lsn(report: &Report) -> Report {
 
 /// `pgautofailover.keeper_report`: JSON of a [`Report`] in, JSON of an [`Assignment`] out.
 #[pg_extern(sql = false)]
-fn keeper_report(report: &str) -> String {
+fn keeper_report(report: Option<&str>) -> String {
     const WHAT: &str = "keeper_report";
     let report = ask(&About::heartbeat(WHAT, None), || {
         check_database()?;
-        let report: Report =
-            serde_json::from_str(report).map_err(|error| Error::BadReport(error.to_string()))?;
-        if report.version != VERSION {
-            return Err(Error::BadReport(format!(
-                "it is of version {}, and this is {VERSION}",
-                report.version
-            )));
-        }
-        Ok(report)
+        arguments::report(given(report, "report")?)
     });
     ask(&About::heartbeat(WHAT, Some(report.node)), || match again(&report)? {
         Some(answer) => Ok(answer),
@@ -235,7 +228,7 @@ fn hear_tool(node_id: i64, state: &str, is_running: bool, timeline: i32, lsn: &s
     ask(&About::heartbeat("node_active", Some(NodeId(node_id))), || {
         check_database()?;
         let id = NodeId(node_id);
-        let state = state_named(state)?;
+        let state = arguments::state(state)?;
         let lsn: Lsn = lsn.parse().map_err(|error| Error::BadReport(format!("\"{lsn}\": {error}")))?;
         let timeline = Timeline(u32::try_from(timeline).unwrap_or(0));
         evaluate(group::of_node(id)?, |scene| {

@@ -1,7 +1,7 @@
 //! Taking a node in.
+use super::arguments::{self, given};
 use super::heartbeat::check_cluster;
-use super::{ask, check_database, state_named};
-use crate::board;
+use super::{ask, check_database};
 use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
 use crate::refuse::About;
@@ -21,82 +21,66 @@ struct Wish<'a> {
     port: u16,
     name: &'a str,
     system_identifier: i64,
-    id: Option<i64>,
+    id: Option<NodeId>,
     state: State,
     priority: u8,
     quorum: bool,
     cluster: &'a str,
+    /// The formation has secondaries: a group may have more than one node.
+    may_follow: bool,
 }
 
 /// Behind `pgautofailover.register_node`; returns the node's id.
 #[pg_extern(sql = false)]
 #[expect(clippy::too_many_arguments, reason = "they are those of the SQL function")]
 fn register(
-    formation: &str,
-    host: &str,
-    port: i32,
+    formation_id: Option<&str>,
+    node_host: Option<&str>,
+    node_port: Option<i32>,
+    dbname: &str,
     name: &str,
     system_identifier: i64,
     desired_id: i64,
     desired_group: i32,
     initial_state: &str,
+    kind: &str,
     priority: i32,
     quorum: bool,
     cluster: &str,
 ) -> i64 {
-    let about = About { address: Some((host, port)), ..About::formation("register_node", formation) };
+    let about =
+        About { formation: formation_id, address: node_host.zip(node_port), ..About::call("register_node") };
     ask(&about, || {
         check_database()?;
-        let wish = Wish {
-            formation,
-            host,
-            port: u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| Error::BadArgument {
-                message: format!("{port} is not a TCP port"),
-                hint: "Ports are 1 to 65535.",
-            })?,
-            name,
+        if kind != "standalone" {
+            return Err(Error::BadArgument {
+                message: format!("node kind \"{kind}\" is not supported"),
+                hint: "The only kind is 'standalone'.",
+            });
+        }
+        let (host, port) = (given(node_host, "node_host")?, given(node_port, "node_port")?);
+        let mut wish = Wish {
+            formation: given(formation_id, "formation_id")?,
+            host: arguments::host(host)?,
+            port: arguments::port(port)?,
+            name: arguments::name(name)?,
             system_identifier,
-            id: Some(desired_id).filter(|id| *id > 0),
-            state: state_named(initial_state)?,
-            priority: u8::try_from(priority).ok().filter(|priority| *priority <= 100).ok_or_else(|| {
-                Error::BadArgument {
-                    message: format!("{priority} is not a candidate priority"),
-                    hint: "Priorities are 0 (never promoted) to 100.",
-                }
-            })?,
+            id: (desired_id > 0).then(|| arguments::node_id(desired_id)).transpose()?,
+            state: arguments::state(initial_state)?,
+            priority: arguments::priority(priority)?,
             quorum,
-            cluster,
+            cluster: arguments::name(cluster)?,
+            may_follow: true,
         };
-        check_host(host)?;
-        check_name(name)?;
-        formation::hold(formation)?;
-        let serial = group::of_formation_or_new(formation, desired_group.max(0))?;
+        wish.may_follow = formation::hold(wish.formation)?;
+        formation::name_database(wish.formation, dbname, wish.host, wish.port)?;
+        let number = match desired_group {
+            0.. => desired_group,
+            _ => formation::group_for(wish.formation, wish.host, wish.port)?,
+        };
+        let serial = group::of_formation_or_new(wish.formation, number)?;
         let (id, _) = evaluate(serial, |scene| take_in(scene, &wish))?;
         Ok(id.0)
-    })
-}
-
-/// Every node of the group writes the host into its pg_hba.conf, so it must not hold anything that has a meaning there.
-fn check_host(host: &str) -> Result<(), Error> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:%-".contains(&byte);
-    if board::fits(host) && !host.starts_with('.') && host.bytes().all(plain) {
-        return Ok(());
-    }
-    Err(Error::BadArgument {
-        message: format!("{host:?} is neither a host name nor an address"),
-        hint: "Give the name or the address, of at most 255 bytes, at which the other nodes reach this one.",
-    })
-}
-
-/// Names are printed into logs, events and terminals.
-fn check_name(name: &str) -> Result<(), Error> {
-    const LONGEST: usize = 63;
-    if name.len() <= LONGEST && !name.chars().any(char::is_control) {
-        return Ok(());
-    }
-    Err(Error::BadArgument {
-        message: format!("{name:?} is not a node name"),
-        hint: "Names have at most 63 bytes and no control characters.",
     })
 }
 
@@ -105,13 +89,19 @@ fn take_in(scene: &mut Scene, wish: &Wish) -> Result<NodeId, Error> {
         return known(scene, wish, &formation, id);
     }
     if wish.system_identifier != 0 {
-        check_cluster(scene, NodeId(wish.id.unwrap_or(0)), wish.system_identifier)?;
+        check_cluster(scene, wish.id.unwrap_or(NodeId(0)), wish.system_identifier)?;
     }
-    if wish.id.is_some_and(|id| scene.member(NodeId(id)).is_some()) {
-        return Err(Error::Taken {
-            message: format!("node id {} is taken", wish.id.unwrap_or_default()),
-            hint: "Leave desired_node_id out: the monitor gives a free one.",
-        });
+    if let Some(id) = wish.id {
+        node::lock_ids()?;
+        if node::is_known(id)? || group::awaiting(id)?.is_some() {
+            return Err(Error::Taken {
+                message: format!("node id {id} is taken"),
+                hint: "Leave desired_node_id out: the monitor gives a free one.",
+            });
+        }
+    }
+    if !wish.may_follow && !scene.group.nodes.is_empty() {
+        return Err(Error::NoSecondaries(wish.formation.to_owned()));
     }
     let (policy, now) = (scene.policy, scene.now);
     let enter = |id: NodeId, group: &mut Group| {
@@ -122,7 +112,10 @@ fn take_in(scene: &mut Scene, wish: &Wish) -> Result<NodeId, Error> {
     if wish.state != State::Init && wish.state != goal {
         return Err(Error::CannotStartAs { requested: wish.state.to_string(), granted: goal.as_str() });
     }
-    let id = node::new_id(wish.id)?;
+    let id = match wish.id {
+        Some(id) => node::take_id(id)?,
+        None => node::next_id()?,
+    };
     enter(id, &mut scene.group)?;
     let registered = scene.group.node(id).ok_or(Error::UnknownNode(id))?;
     let member = Member {

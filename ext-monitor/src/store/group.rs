@@ -63,6 +63,14 @@ pub fn of_node(id: NodeId) -> Result<i32, Error> {
     found.ok_or(Error::UnknownNode(id))
 }
 
+/// The group that awaits a node which another monitor knew.
+pub fn awaiting(id: NodeId) -> Result<Option<i32>, Error> {
+    fetch(
+        "SELECT groupserial FROM pgautofailover.group_state WHERE awaited @> pg_catalog.to_jsonb($1)",
+        &[id.0.into()],
+    )
+}
+
 /// The group of that number in the formation.
 pub fn of_formation(formation: &str, number: i32) -> Result<i32, Error> {
     let found = fetch(
@@ -105,7 +113,7 @@ pub fn lock(serial: i32) -> Result<(), Error> {
     Ok(())
 }
 
-/// The table's identity; group 0, which there is not, stands for what belongs to no group.
+/// The table's identity; groups 0 and below, which there are not, stand for what belongs to no group.
 pub fn table() -> Result<pg_sys::Oid, Error> {
     let table = fetch("SELECT 'pgautofailover.group_state'::pg_catalog.regclass::oid", &[])?;
     table.ok_or_else(|| Error::Internal("the table pgautofailover.group_state is missing".into()))

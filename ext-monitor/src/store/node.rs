@@ -1,7 +1,8 @@
 //! The table `node_state`.
-use super::{fetch, write};
+use super::{fetch, group, write};
 use crate::board::NodeSlot;
 use crate::error::Error;
+use crate::pg;
 use fsm::group::{Group, Node, Probe, Session};
 use fsm::message::{Promotion, Receiver};
 use fsm::password::Passwords;
@@ -120,18 +121,56 @@ impl Member {
     }
 }
 
-/// The next node id; or `wanted`, after which every id given by itself is larger.
-pub fn new_id(wanted: Option<i64>) -> Result<NodeId, Error> {
-    let given: Option<i64> = match wanted {
-        None => fetch("SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')", &[])?,
-        Some(wanted) => fetch(
-            "SELECT CASE WHEN last_value <= $1
-                    THEN pg_catalog.setval('pgautofailover.node_nodeid_seq', $1) ELSE $1 END
-               FROM pgautofailover.node_nodeid_seq",
-            &[wanted.into()],
-        )?,
-    };
+/// Waits until nobody else takes node ids. Held to the end of the transaction.
+pub fn lock_ids() -> Result<(), Error> {
+    const NODE_IDS: i32 = -1;
+    pg::lock_group(group::table()?, NODE_IDS);
+    Ok(())
+}
+
+/// The next node id.
+pub fn next_id() -> Result<NodeId, Error> {
+    lock_ids()?;
+    let given: Option<i64> = fetch("SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')", &[])?;
     given.map(NodeId).ok_or_else(|| Error::Internal("the sequence of node ids gave nothing".into()))
+}
+
+/// This id, after which every one given by itself is larger.
+pub fn take_id(id: NodeId) -> Result<NodeId, Error> {
+    // Looking at a sequence and setting it are two steps: an id that was given in between would be given again.
+    lock_ids()?;
+    let _: Option<i64> = fetch(
+        "SELECT pg_catalog.setval('pgautofailover.node_nodeid_seq', $1)
+           FROM pgautofailover.node_nodeid_seq WHERE last_value <= $1",
+        &[id.0.into()],
+    )?;
+    Ok(id)
+}
+
+/// Whether a node of any group has this id.
+pub fn is_known(id: NodeId) -> Result<bool, Error> {
+    let found: Option<i32> =
+        fetch("SELECT 1 FROM pgautofailover.node_state WHERE nodeid = $1", &[id.0.into()])?;
+    Ok(found.is_some())
+}
+
+/// The nodes that an operator means by this: the one at the address, or else those of that name and port.
+pub fn named(name: &str, port: i32) -> Result<Vec<NodeId>, Error> {
+    let found: Option<Vec<i64>> = fetch(
+        "SELECT coalesce(pg_catalog.array_agg(nodeid) FILTER (WHERE nodehost = $1), pg_catalog.array_agg(nodeid))
+           FROM pgautofailover.node_state WHERE nodeport = $2 AND $1 IN (nodehost, nodename)",
+        &[name.into(), port.into()],
+    )?;
+    Ok(found.unwrap_or_default().into_iter().map(NodeId).collect())
+}
+
+/// The node of that name in the formation.
+pub fn called(formation: &str, name: &str) -> Result<NodeId, Error> {
+    let found: Option<i64> = fetch(
+        "SELECT nodeid FROM pgautofailover.node_state WHERE formationid = $1 AND nodename = $2",
+        &[formation.into(), name.into()],
+    )?;
+    found.map(NodeId).ok_or_else(|| Error::NoNode { formation: formation.to_owned(), name: name.to_owned() })
 }
 
 /// The formation and id of whoever has this address, or this name in the formation.
