@@ -15,7 +15,7 @@ use crate::session::SqlError;
 use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
 use crate::{gucs, pg};
-use fsm::keeper::{Step, accepts, plan};
+use fsm::keeper::{Step, accepts, accepts_offer, plan};
 use fsm::message::{Assignment, Peer};
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
@@ -286,8 +286,7 @@ impl Keeper {
         {
             fence::extend_lease(until);
         }
-        // While enough members follow, there is no need for a rule without them.
-        self.accepts = told.offer.filter(|_| !self.memory.rule.is_met_by(&self.facts.followers));
+        self.accepts = told.offer.filter(|_| accepts_offer(&self.memory.rule, &self.facts.followers));
         // Last: what goes wrong here must not keep the goal from being known.
         let kept = self.keep_passwords(&told);
         self.told = Some(told);

@@ -4,8 +4,10 @@
 //! Every action may be done twice. `ext-keeper` does them in order and stops at the first that is not done yet; when
 //! all are done it makes the new state durable and reports it.
 use crate::message::{Assignment, Upstream};
+use crate::rule::Rule;
 use crate::state::State;
-use crate::units::{Lsn, Term};
+use crate::units::{Lsn, NodeId, Term};
+use std::collections::BTreeSet;
 
 /// One thing for the keeper to do. Only data: `ext-keeper` does it, one function an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -172,6 +174,12 @@ pub fn accepts(known: Term, assignment: &Assignment) -> bool {
     assignment.term >= known
 }
 
+/// Whether a writer accepts an offer to write alone (see [`Assignment::offer`]): not while it is followed by enough of those
+/// that its rule in force waits for, or, where that waits for nobody, by anybody at all.
+pub fn accepts_offer(in_force: &Rule, followers: &BTreeSet<NodeId>) -> bool {
+    if in_force.is_empty() { followers.is_empty() } else { !in_force.is_met_by(followers) }
+}
+
 /// How a node becomes a follower of its upstream again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -199,6 +207,7 @@ pub fn rejoin(end: Option<Lsn>, upstream: &Upstream) -> Method {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::RuleNumber;
 
     #[test]
     fn every_pair_has_one_row_at_most() {
@@ -208,6 +217,16 @@ mod tests {
                 assert!(rows <= 1, "{from} -> {to}: {rows} rows");
             }
         }
+    }
+
+    /// A rule that waits for nobody is met by nobody, and still a standby may follow that would be electable under a lease.
+    #[test]
+    fn an_offer_is_accepted_where_nobody_is_left() {
+        let nodes = |ids: &[i64]| -> BTreeSet<NodeId> { ids.iter().copied().map(NodeId).collect() };
+        let (empty, of_two) = (Rule::default(), Rule::over(RuleNumber(2), nodes(&[2, 3]), 0));
+        assert!(accepts_offer(&empty, &nodes(&[])) && !accepts_offer(&empty, &nodes(&[2])));
+        assert!(accepts_offer(&of_two, &nodes(&[])) && !accepts_offer(&of_two, &nodes(&[3])));
+        assert!(accepts_offer(&of_two, &nodes(&[4])), "no commit waits for that one");
     }
 
     /// Law 3: no way leads into a writing state without the action that decides about the fence, and none that leaves writing forgets to raise it.

@@ -6,11 +6,13 @@ use crate::state::State;
 use crate::units::NodeId;
 use std::collections::BTreeSet;
 
-/// No offer as for a lost member: the operator has said that this one is going, and the primary still hears it. `unleased` is
-/// recorded before the writer is told, so nobody is elected any more while it empties the rule (law 4).
-pub(super) fn write_alone_during_maintenance(facts: &Facts) -> Option<Group> {
+/// No offer as for a lost member: the operator has said that this one is going, and the primary, which still hears it, would not
+/// accept. `unleased` is recorded before the writer is told, so nobody is elected any more while it empties the rule (law 4).
+pub(super) fn write_alone_by_an_operators_word(facts: &Facts) -> Option<Group> {
     let writer = settled_writer(facts).filter(|writer| writer.goal == State::Primary)?;
-    let asked = facts.group.nodes.iter().any(|node| node.goal == State::WaitMaintenance);
+    let rule = &facts.group.rule;
+    let counts = |id: &NodeId| rule.is_empty() || rule.members.contains(id);
+    let asked = facts.group.nodes.iter().any(|node| node.goal.leaves_the_rule() && counts(&node.id));
     let free = facts.group.next_rule.as_ref().is_none_or(|next| next.offered);
     let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
     (asked && free && facts.group.number_sync_standbys == 0 && nobody_to_wait_for(facts))

@@ -2,7 +2,7 @@
 //!
 //! Which action comes next is the real `fsm::keeper::plan`; what an action does to the server is told here, as
 //! `ext-keeper` does it.
-use fsm::keeper::{Action, Method, Step, accepts, plan, rejoin};
+use fsm::keeper::{Action, Method, Step, accepts, accepts_offer, plan, rejoin};
 use fsm::message::{Assignment, Promotion, Receiver, Report};
 use fsm::rule::Rule;
 use fsm::state::State;
@@ -159,6 +159,7 @@ impl Node {
     /// What the keeper sees and says.
     pub fn report(&self, followers: BTreeSet<NodeId>) -> Report {
         let offer = self.told.as_ref().and_then(|told| told.offer);
+        let accepts = self.disk.role == State::Primary && accepts_offer(&self.disk.rule, &followers);
         Report {
             term: self.disk.term,
             pledge: self.disk.pledge,
@@ -167,7 +168,7 @@ impl Node {
             lsn: Some(self.lsn()),
             promotion: self.disk.promotion,
             rule: self.disk.rule.number,
-            accepts: offer.filter(|_| self.disk.role == State::Primary),
+            accepts: offer.filter(|_| accepts),
             checkpoint_timeline: self.disk.checkpoint,
             receiver: self.receiver,
             followers,

@@ -18,7 +18,7 @@ fn the_only_standby_is_maintained() {
     scene.settle();
     assert_eq!(
         scene.rules(),
-        ["write alone during maintenance", "the rule is in force", "let the server be taken down"]
+        ["write alone by an operator's word", "the rule is in force", "let the server be taken down"]
     );
     assert_eq!(scene.goals(), [WaitPrimary, Maintenance]);
     assert_eq!(scene.start_maintenance(2), Ok(()), "asked for again");

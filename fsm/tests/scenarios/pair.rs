@@ -251,6 +251,28 @@ fn an_asynchronous_standby_waits_for_the_lease() {
     assert_eq!(scene.goals(), [Demoted, WaitPrimary]);
 }
 
+/// A lease is for those who could be elected: without them the primary goes on although its monitor may be lost.
+#[test]
+fn an_asynchronous_standby_is_lost_and_back() {
+    let mut scene = Scene::new(0);
+    for id in [1, 2] {
+        scene.register(id, 50, false);
+        scene.settle();
+    }
+    scene.rules();
+    scene.kill(2);
+    scene.settle();
+    assert_eq!(
+        scene.rules(),
+        ["no longer covered", "offer to write alone", "write alone", "the rule is in force"]
+    );
+    assert_eq!((scene.goals(), scene.group.unleased), (vec![WaitPrimary, CatchingUp], true));
+    scene.start(2);
+    scene.settle();
+    assert_eq!(scene.rules(), ["rely on a lease", "the rule is in force", "caught up"]);
+    assert_eq!((scene.goals(), scene.group.unleased), (vec![Primary, Secondary], false));
+}
+
 #[test]
 fn a_monitor_that_has_just_started_convicts_nobody() {
     let mut scene = Scene::settled(2, 0);
@@ -274,13 +296,7 @@ fn a_standby_is_removed() {
     scene.settle();
     assert_eq!(
         scene.rules(),
-        [
-            "offer to write alone",
-            "write alone",
-            "the rule is in force",
-            "remove a dropped node",
-            "alone again"
-        ]
+        ["write alone by an operator's word", "the rule is in force", "remove a dropped node", "alone again"]
     );
     assert_eq!(scene.goals(), [Single]);
 }

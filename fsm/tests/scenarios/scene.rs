@@ -1,5 +1,6 @@
 //! A monitor, and keepers that do at once what they are told; a scenario says who does not.
 use fsm::group::{Group, Probe, Session};
+use fsm::keeper::accepts_offer;
 use fsm::message::{Promotion, Receiver, Report};
 use fsm::monitor::operate::{self, Refusal, Removal};
 use fsm::monitor::{assignment, decide};
@@ -135,13 +136,15 @@ impl Scene {
         }
         let upstream = told.upstream.as_ref().map(|upstream| upstream.node);
         let source = upstream.and_then(|node| self.keepers.get(&node)).filter(|source| source.alive).cloned();
-        let covered = told.rule.is_met_by(&self.followers(id));
+        let followers = self.followers(id);
+        let covered = told.rule.is_met_by(&followers);
         let Some(keeper) = self.keepers.get_mut(&id).filter(|keeper| keeper.alive) else { return };
         let report = &mut keeper.report;
         if told.goal.writes() && report.rule != told.rule.number && !covered {
             return;
         }
-        keeper.accepts = told.offer;
+        // An offer changes no rule: the one in force comes with it.
+        keeper.accepts = told.offer.filter(|_| accepts_offer(&told.rule, &followers));
         report.term = told.term;
         report.in_recovery = !told.goal.writes() && told.goal != State::PreparePromotion;
         report.fenced = !told.goal.writes();
