@@ -1,9 +1,10 @@
 //! Known mistakes, put back: a checker that finds nothing is worth nothing.
 use crate::keeper_sim::Mistakes;
 use crate::world::{Laws, Trouble};
-use crate::{Pair, no_lost_commit, one_writer, search, settles, writer_knows};
+use crate::{Pair, no_lost_commit, one_writer, search, settles, taken_down, writer_knows};
 use fsm::group::Group;
 use fsm::monitor::{Facts, RULES, Rule};
+use fsm::state::State;
 use stateright::HasDiscoveries;
 use std::collections::BTreeSet;
 
@@ -102,4 +103,25 @@ fn an_election_that_does_not_wait_for_the_lease() {
         rule("enough pledges", &Facts { group: &group, ..*facts })
     });
     assert!(breaks(one_writer::NAME, &rules, NONE, Trouble::Everything, false));
+}
+
+/// The server may be taken down before the primary has confirmed that no commit waits for it.
+#[test]
+fn a_server_that_is_taken_down_too_early() {
+    let rules = with("let the server be taken down", |facts| {
+        let mut group = facts.group.clone();
+        let waits = group.nodes.iter_mut().find(|node| node.goal == State::WaitMaintenance)?;
+        waits.goal = State::Maintenance;
+        Some(group)
+    });
+    assert!(breaks(taken_down::NAME, &rules, NONE, Trouble::Maintenance, true));
+}
+
+/// The primary is told to write alone for a maintenance, and the monitor does not keep that nobody is eligible from here on.
+#[test]
+fn a_maintenance_that_leaves_the_standby_eligible() {
+    let rules = with("write alone by an operator's word", |facts| {
+        rule("write alone by an operator's word", facts).map(|group| Group { unleased: false, ..group })
+    });
+    assert!(breaks(no_lost_commit::NAME, &rules, NONE, Trouble::Maintenance, true));
 }

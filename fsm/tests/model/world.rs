@@ -67,6 +67,9 @@ pub enum Event {
     TimePasses,
     RestartMonitor,
     Switchover,
+    /// An operator wants a standby's server for himself, and gives it back.
+    StartMaintenance(usize),
+    StopMaintenance(usize),
 }
 
 /// One message that is on its way for a while.
@@ -91,6 +94,8 @@ pub struct World {
     pub commits: u8,
     /// How much may still go wrong.
     pub faults: u8,
+    /// How often somebody may still be put in maintenance.
+    pub maintenances: u8,
     /// A receiver got WAL that does not continue its own.
     pub mixed_histories: bool,
 }
@@ -102,6 +107,8 @@ pub enum Trouble {
     Everything,
     /// Messages that take their time, beside crashes and keepers that freeze.
     LateMessages,
+    /// The same as everything but links between the nodes, while an operator puts a node in maintenance and does there as he likes.
+    Maintenance,
 }
 
 /// What does not change in a run.
@@ -134,6 +141,7 @@ impl World {
             acknowledged: BTreeSet::new(),
             commits: 0,
             faults: 0,
+            maintenances: 0,
             mixed_histories: false,
         };
         operate::register(&mut world.group, ID[0], 50, quorum, &laws.policy, NOW).expect("an empty group");
@@ -146,6 +154,7 @@ impl World {
         }
         assert!(world.is_settled(), "a pair is not born: {world:#?}");
         world.faults = faults;
+        world.maintenances = u8::from(laws.trouble == Trouble::Maintenance);
         world
     }
 
@@ -167,9 +176,10 @@ impl World {
     /// Everything that may happen now.
     pub fn events(&self, laws: &Laws, out: &mut Vec<Event>) {
         let faulty = self.faults > 0;
+        let maintained = |n: usize| self.group.nodes[n].goal.leaves_the_rule();
         let late_messages = laws.trouble == Trouble::LateMessages;
         // Nothing can go wrong any more, and nothing is wrong: how it goes on from here is looked at in `heals`.
-        if !faulty && self.is_whole() {
+        if !faulty && self.maintenances == 0 && !maintained(0) && !maintained(1) && self.is_whole() {
             return;
         }
         for n in 0..2 {
@@ -195,7 +205,7 @@ impl World {
                 if faulty && !late_messages && !node.stopping && !node.in_recovery {
                     out.push(Event::Stop(n));
                 }
-                if faulty || node.stopping {
+                if faulty || node.stopping || self.is_the_operators(n) {
                     out.push(Event::Crash(n));
                 }
                 if self.commits < laws.commits {
@@ -204,6 +214,12 @@ impl World {
                 out.extend(node.waiting.iter().map(|commit| Event::Acknowledge(n, *commit)));
             } else {
                 out.extend([Event::Start(n), Event::Notice(n)]);
+            }
+            if self.maintenances > 0 {
+                out.push(Event::StartMaintenance(n));
+            }
+            if maintained(n) {
+                out.push(Event::StopMaintenance(n));
             }
             if self.cut[n] {
                 out.extend([Event::HealMonitor(n), Event::LoseSession(n)]);
@@ -220,7 +236,7 @@ impl World {
         }
         if !self.linked {
             out.push(Event::HealLink);
-        } else if faulty && !late_messages {
+        } else if faulty && laws.trouble == Trouble::Everything {
             out.push(Event::CutLink);
         }
         if faulty && !late_messages {
@@ -229,6 +245,11 @@ impl World {
         if self.something_is_waited_for() {
             out.push(Event::TimePasses);
         }
+    }
+
+    /// The monitor has let this server be taken down: what happens to it is no fault.
+    fn is_the_operators(&self, n: usize) -> bool {
+        self.group.nodes[n].goal == State::Maintenance
     }
 
     /// Everybody is alive and reaches everybody, and no message is on its way.
@@ -258,7 +279,7 @@ impl World {
             | Event::CutLink
             | Event::RestartMonitor
             | Event::Switchover => true,
-            Event::Crash(n) => !self.nodes[*n].stopping,
+            Event::Crash(n) => !self.nodes[*n].stopping && !self.is_the_operators(*n),
             Event::Tick(_)
             | Event::TakeAnswer
             | Event::TakeReport
@@ -274,7 +295,9 @@ impl World {
             | Event::Thaw(_)
             | Event::HealMonitor(_)
             | Event::HealLink
-            | Event::TimePasses => false,
+            | Event::TimePasses
+            | Event::StartMaintenance(_)
+            | Event::StopMaintenance(_) => false,
         };
         if fault {
             world.faults = self.faults.checked_sub(1)?;
@@ -305,7 +328,7 @@ impl World {
     /// From here on without a fault: whether the pair settles.
     pub fn heals(&self, laws: &Laws, known: &Mutex<std::collections::HashSet<u64>>) -> bool {
         let mut world = self.clone();
-        (world.faults, world.commits, world.linked) = (0, 9, true);
+        (world.faults, world.maintenances, world.commits, world.linked) = (0, 0, 9, true);
         (world.cut, world.frozen) = ([false; 2], [false; 2]);
         world.late = None;
         world.acknowledged.clear();
@@ -325,6 +348,10 @@ impl World {
             if !one_writer::holds(&world) || world.mixed_histories {
                 return false;
             }
+            // Only once it rests is it given back: maintenance ends well, and begins well.
+            if let Some(n) = (0..2).find(|n| world.rests_in_maintenance(*n)) {
+                world.happen(&Event::StopMaintenance(n), laws);
+            }
             if world.is_settled() || known.lock().expect("nobody panics with it").contains(&print) {
                 ok = true;
                 break;
@@ -338,6 +365,13 @@ impl World {
             known.lock().expect("nobody panics with it").extend(passed);
         }
         ok
+    }
+
+    /// Node `n` may be taken down, and the other writes alone.
+    fn rests_in_maintenance(&self, n: usize) -> bool {
+        let is = |n: usize, state| self.group.nodes[n].goal == state && self.nodes[n].disk.role == state;
+        let alone = &self.nodes[1 - n];
+        is(n, State::Maintenance) && is(1 - n, State::WaitPrimary) && self.group.unleased && alone.commits()
     }
 
     /// One writes, the other follows and is eligible, and no change is under way.

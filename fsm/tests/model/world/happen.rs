@@ -114,6 +114,18 @@ impl World {
                     self.decide(laws);
                 }
             }
+            Event::StartMaintenance(n) => {
+                let mut group = self.group.clone();
+                if operate::start_maintenance(&mut group, ID[n], &laws.policy, NOW).is_ok() {
+                    self.group = group;
+                    self.maintenances -= 1;
+                    self.decide(laws);
+                }
+            }
+            Event::StopMaintenance(n) => {
+                operate::stop_maintenance(&mut self.group, ID[n], NOW).expect("a node of the group");
+                self.decide(laws);
+            }
         }
     }
 
