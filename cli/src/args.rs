@@ -1,7 +1,7 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
 use crate::commands::{
-    config, create_monitor, create_postgres, drop_node, failover, formation, maintenance, promotion, rotate,
-    show_events, show_state, show_uri, tune,
+    config, create_monitor, create_postgres, drop_node, enable_ssl, failover, formation, maintenance,
+    promotion, rotate, show_events, show_state, show_uri, tune,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -144,6 +144,8 @@ pub enum Enable {
     Maintenance(maintenance::EnableArgs),
     /// Let the groups of a formation have standbys
     Secondary,
+    /// Give a server a certificate, or another one, while it runs
+    Ssl(enable_ssl::Args),
 }
 
 /// `disable …`
@@ -153,6 +155,8 @@ pub enum Disable {
     Maintenance(maintenance::DisableArgs),
     /// Let the groups of a formation have one node only
     Secondary,
+    /// Have a server speak without encryption
+    Ssl,
 }
 
 /// `drop …`
@@ -227,6 +231,10 @@ mod tests {
             "reload",
             "status",
             "help",
+            "enable ssl --ssl-self-signed",
+            "enable ssl --server-cert c --server-key k --ssl-ca-file a --ssl-crl-file l --ssl-mode verify-ca",
+            "disable ssl",
+            "create monitor --no-ssl",
             "version",
         ] {
             let words = std::iter::once("pg_autoctl").chain(line.split_whitespace());

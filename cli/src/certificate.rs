@@ -3,6 +3,7 @@
 //! Those that we make are in `<PGDATA>.autoctl/tls/<number>/`: outside of what a rewind or a new copy replaces, and each pair
 //! in a directory of its own, so that no moment has the certificate of one and the key of another.
 use crate::error::{Error, Result};
+use connection::Ssl;
 use node_files::{StateDir, durable};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
@@ -69,6 +70,17 @@ pub fn make(state_dir: &StateDir, hostname: &str) -> Result<Pair> {
     Ok(pair_in(&whole))
 }
 
+/// Removes those that we made before this one.
+pub fn forget_others(state_dir: &StateDir, present: &Pair) -> Result<()> {
+    for number in numbers(state_dir)? {
+        let old = place(state_dir, number);
+        if !present.certificate.starts_with(&old) {
+            std::fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether we made it.
 pub fn is_ours(state_dir: &StateDir, certificate: &Path) -> bool {
     certificate.starts_with(directory(state_dir))
@@ -127,6 +139,19 @@ fn check_rights(key: &Path) -> Result<()> {
     }
     Err(Error::config(format!("the key \"{}\" can be read by others", key.display()))
         .hint(format!("chmod 0600 {}", key.display())))
+}
+
+/// Refuses a certificate that the others would not trust a server of that name with.
+pub fn check_trusted(pair: &Pair, hostname: &str, asks: &Ssl) -> Result<()> {
+    connection::suits(&chain(&pair.certificate)?, hostname, asks).map_err(|error| {
+        Error::config(format!(
+            "with \"{}\" nobody who asks for {} could connect to \"{hostname}\": {}",
+            pair.certificate.display(),
+            asks.mode,
+            error.why
+        ))
+        .hint(error.hint)
+    })
 }
 
 /// The certificate that a server with this file shows.
@@ -205,6 +230,9 @@ mod tests {
         let second = made(&state_dir, "db1.example").unwrap();
         assert_ne!(second, first);
         assert!(is_for(&second, "db1.example") && !is_for(&second, "10.0.0.1"));
+        let third = make(&state_dir, "db1.example").unwrap();
+        forget_others(&state_dir, &third).unwrap();
+        assert!(!second.key.exists() && third.key.exists());
     }
 
     #[test]

@@ -3,8 +3,10 @@ pub mod check;
 pub mod config;
 pub mod create_monitor;
 pub mod create_postgres;
+pub mod disable_ssl;
 pub mod drop_monitor;
 pub mod drop_node;
+pub mod enable_ssl;
 pub mod failover;
 pub mod formation;
 pub mod maintenance;
@@ -53,6 +55,8 @@ pub fn run(command: Command, context: &Context) -> Result<View> {
         Command::Enable(Enable::Maintenance(args)) => maintenance::enable(&args, context),
         Command::Disable(Disable::Maintenance(args)) => maintenance::disable(&args, context),
         Command::Enable(Enable::Secondary) => formation::secondary(true, context),
+        Command::Enable(Enable::Ssl(args)) => enable_ssl::run(&args, context),
+        Command::Disable(Disable::Ssl) => disable_ssl::run(context),
         Command::Disable(Disable::Secondary) => formation::secondary(false, context),
         Command::Drop(Drop::Node(args)) => drop_node::run(&args, context),
         Command::Drop(Drop::Formation) => formation::drop(context),

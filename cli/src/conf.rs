@@ -20,6 +20,14 @@ pub fn with_block(text: &str, lines: &[String]) -> String {
     format!("{text}{gap}{block}")
 }
 
+/// `text` with these settings in our block, each once; what else stands there stays.
+pub fn with_in_block(text: &str, settings: &[(&str, String)]) -> String {
+    let block =
+        text.split_once(&format!("{BEGIN}\n")).and_then(|(_, rest)| rest.split_once(&format!("{END}\n")));
+    let lines = with(block.map_or("", |(block, _)| block), settings);
+    with_block(text, &lines.lines().map(str::to_owned).collect::<Vec<_>>())
+}
+
 /// A line of postgresql.conf.
 pub fn line(name: &str, value: &str) -> String {
     format!("{name} = {}", quote(value))
@@ -85,6 +93,15 @@ mod tests {
         let edited = format!("{first}port = 4\n");
         let second = with_block(&edited, &[line("port", "3")]);
         assert_eq!(second, "port = 1\n\n# pg_autoctl begin\nport = '3'\n# pg_autoctl end\nport = 4\n");
+    }
+
+    #[test]
+    fn a_setting_of_the_block_is_replaced_in_it() {
+        let text =
+            "ssl = off\n# pg_autoctl begin\nport = '2'\nssl = 'off'\n# pg_autoctl end\nwork_mem = '8MB'\n";
+        let expected =
+            "ssl = off\n# pg_autoctl begin\nport = '2'\nssl = 'on'\n# pg_autoctl end\nwork_mem = '8MB'\n";
+        assert_eq!(with_in_block(text, &[("ssl", "on".into())]), expected);
     }
 
     #[test]

@@ -82,6 +82,20 @@ impl Access {
     }
 }
 
+/// The text of a monitor's file for a server with TLS, or without, and where it belongs; nothing when the operator writes it.
+pub fn of_monitor_anew(
+    postgres: &Postgres,
+    pgdata: &Path,
+    encrypted: bool,
+) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let path = file(postgres, pgdata);
+    let text = read(&path)?;
+    let present = hba::block_of(&text);
+    let method = present.first().and_then(|line| line.split_whitespace().last());
+    let anew = method.map(|method| hba::with_block(&text, &hba::of_monitor(encrypted, method)));
+    Ok(anew.map(|anew| (path, anew)))
+}
+
 /// What the file of a node has to begin with, for these peers.
 pub fn lines_of_node<'a>(
     postgres: &Postgres,

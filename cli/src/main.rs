@@ -17,6 +17,7 @@ mod ordinary;
 mod postgres;
 mod printer;
 mod render;
+mod server_tls;
 mod settling;
 mod sql;
 mod ssl_options;

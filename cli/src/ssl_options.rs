@@ -12,7 +12,7 @@ const HEADING: &str = "TLS";
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct SslOptions {
     /// Make a certificate that its server signs itself [default]
-    #[arg(long, help_heading = HEADING, conflicts_with_all = ["server_cert", "server_key"])]
+    #[arg(long, help_heading = HEADING, conflicts_with_all = ["server_cert", "server_key", "ssl_ca_file"])]
     ssl_self_signed: bool,
     /// Certificate of this server (PEM)
     #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "server_key")]
@@ -93,9 +93,11 @@ impl SslOptions {
             }
             (_, _) => Source::SelfSigned,
         };
-        if source == Source::SelfSigned && self.ssl_ca_file.is_some() && !self.ssl_self_signed {
-            return Err(Error::arguments("--ssl-ca-file names an authority, and no certificate of this server is given")
-                .hint("say --server-cert and --server-key, or --ssl-self-signed when that file holds each server's own certificate"));
+        if source == Source::SelfSigned && self.ssl_ca_file.is_some() {
+            return Err(Error::arguments(
+                "--ssl-ca-file names an authority, and no certificate of this server is given",
+            )
+            .hint("say --server-cert and --server-key too"));
         }
         let default = if self.ssl_ca_file.is_some() { SslMode::VerifyFull } else { SslMode::Require };
         let asks = Ssl {
@@ -147,7 +149,10 @@ impl ServerSsl {
     ) -> Result<Vec<(&'static str, String)>> {
         match &self.source {
             Source::SelfSigned => Ok(self.with_pair(&certificate::made(state_dir, hostname)?)),
-            Source::Given(pair) => Ok(self.with_pair(pair)),
+            Source::Given(pair) => {
+                certificate::check_trusted(pair, hostname, &self.asks)?;
+                Ok(self.with_pair(pair))
+            }
             Source::Kept(settings) => Ok(settings.clone()),
             Source::Nowhere => Ok(vec![("ssl", "off".to_owned())]),
         }

@@ -13,4 +13,4 @@ pub use address::Address;
 pub use error::Error;
 pub use ssl::{Ssl, SslMode};
 pub use target::{ConnectFailure, Link, Target};
-pub use tls::handshake;
+pub use tls::{HandshakeFailure, handshake, suits};

@@ -190,20 +190,34 @@ pub fn explained(error: &rustls::Error, ssl: &Ssl) -> Error {
     }
 }
 
+/// Whether a server of that name, with this chain of certificates, would be trusted.
+pub fn suits(chain: &[CertificateDer<'_>], host: &str, ssl: &Ssl) -> Result<(), Error> {
+    let verifier = verifier(ssl, Arc::new(rustls::crypto::ring::default_provider()))?;
+    let Some((own, others)) = chain.split_first() else { return Err(shows_none()) };
+    let verified = verifier.verify_server_cert(own, others, &name(host)?, &[], UnixTime::now());
+    verified.map(drop).map_err(|error| explained(&error, ssl))
+}
+
+/// Why TLS could not be agreed upon.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum HandshakeFailure {
+    /// Nobody answers there.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Somebody does, and not to our wishes.
+    #[error("{0}")]
+    Tls(#[from] Error),
+}
+
 /// Agrees upon TLS with a server, and no more: nobody logs in. The certificate that the server shows today.
 pub fn handshake(
     host: &str,
     port: u16,
     ssl: &Ssl,
     limit: Duration,
-) -> Result<CertificateDer<'static>, Error> {
-    let config = Arc::new(client(ssl)?);
-    let unreachable = |cause: std::io::Error| {
-        Error::new(format!("{host}:{port} cannot be reached: {cause}"), "is that server running?")
-    };
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-        Error::new(format!("\"{host}\" is no name of a server"), "give it a name or an address")
-    })?;
+) -> Result<CertificateDer<'static>, HandshakeFailure> {
+    let (config, name) = (Arc::new(client(ssl)?), name(host)?);
+    let unreachable = |cause: std::io::Error| HandshakeFailure::Unreachable(cause.to_string());
     let address = (host, port).to_socket_addrs().map_err(unreachable)?.next();
     let address = address.ok_or_else(|| unreachable(std::io::ErrorKind::NotFound.into()))?;
     let mut socket = TcpStream::connect_timeout(&address, limit).map_err(unreachable)?;
@@ -216,20 +230,28 @@ pub fn handshake(
     let mut answer = [0];
     socket.write_all(&request).and_then(|()| socket.read_exact(&mut answer)).map_err(unreachable)?;
     if answer != *b"S" {
-        return Err(without_tls());
+        return Err(without_tls().into());
     }
     let mut tls = ClientConnection::new(config, name).map_err(|error| explained(&error, ssl))?;
     while tls.is_handshaking() {
         if let Err(cause) = tls.complete_io(&mut socket) {
             return Err(match in_io(&cause) {
-                Some(error) => explained(error, ssl),
+                Some(error) => explained(error, ssl).into(),
                 None => unreachable(cause),
             });
         }
     }
     let shown = tls.peer_certificates().and_then(|certificates| certificates.first());
-    let certificate = shown.ok_or_else(|| Error::new("the server shows no certificate", "see its log"))?;
-    Ok(certificate.clone().into_owned())
+    Ok(shown.ok_or_else(shows_none)?.clone().into_owned())
+}
+
+fn name(host: &str) -> Result<ServerName<'static>, Error> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| Error::new(format!("\"{host}\" is no name of a server"), "give it a name or an address"))
+}
+
+fn shows_none() -> Error {
+    Error::new("the server shows no certificate", "see its log")
 }
 
 /// The server has none.

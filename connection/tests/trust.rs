@@ -1,6 +1,6 @@
 //! Whom a client trusts in each mode, against TLS servers with certificates of every kind.
 #![expect(clippy::unwrap_used, reason = "a test")]
-use connection::{Ssl, SslMode, handshake};
+use connection::{HandshakeFailure, Ssl, SslMode, handshake};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -64,7 +64,7 @@ impl Authority {
 type Shown = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 /// One connection of a client with those wishes to a server that shows this; nothing: a server without TLS.
-fn reach(shown: Option<Shown>, ssl: &Ssl) -> Result<CertificateDer<'static>, connection::Error> {
+fn reach(shown: Option<Shown>, ssl: &Ssl) -> Result<CertificateDer<'static>, HandshakeFailure> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::scope(|scope| {
@@ -125,15 +125,15 @@ fn each_mode_trusts_whom_libpq_would() {
         (&Ssl { mode: SslMode::Require, ..ca.clone() }, foreign(), "was not signed by an authority in"),
     ] {
         let error = reach(Some(shown), ssl).unwrap_err();
-        assert!(error.why.contains(why), "{ssl:?}: {error}");
+        assert!(error.to_string().contains(why), "{ssl:?}: {error}");
     }
     let lists = |serial| Some(file("list.pem", ours.revocation_of(serial)));
     let error = reach(Some(good()), &ssl(SslMode::VerifyFull, lists(1))).unwrap_err();
-    assert!(error.why.contains("was revoked"), "{error}");
+    assert!(error.to_string().contains("was revoked"), "{error}");
     reach(Some(good()), &ssl(SslMode::VerifyFull, lists(99))).unwrap();
     for ssl in [require, full] {
         let error = reach(None, &ssl).unwrap_err();
-        assert_eq!(error.why, "the server does not speak TLS");
+        assert_eq!(error.to_string(), "the server does not speak TLS");
     }
 }
 
@@ -158,6 +158,6 @@ fn a_file_that_holds_no_certificate_is_named() {
         }
         let ssl = Ssl { mode: SslMode::VerifyCa, root_cert: Some(path), crl: None };
         let error = handshake("127.0.0.1", 1, &ssl, LIMIT).unwrap_err();
-        assert!(error.why.contains(name), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
     }
 }
