@@ -8,7 +8,7 @@ use crate::hba;
 use crate::install;
 use crate::postgres::Postgres;
 use crate::sql::Session;
-use connection::{Ssl, SslMode, handshake};
+use connection::{HandshakeFailure, Ssl, SslMode, handshake};
 use node_files::{StateDir, durable};
 use rustls::pki_types::CertificateDer;
 use std::fs::File;
@@ -138,11 +138,13 @@ impl Server<'_> {
     fn shows(&self, certificate: Option<&CertificateDer<'_>>) -> Result<()> {
         let any = Ssl::of(SslMode::Require);
         // By its name; or where it listens on this machine only.
-        let seen = handshake(&self.hostname, self.port, &any, LIMIT)
-            .or_else(|_| handshake("127.0.0.1", self.port, &any, LIMIT));
+        let seen = match handshake(&self.hostname, self.port, &any, LIMIT) {
+            Err(HandshakeFailure::Unreachable(_)) => handshake("127.0.0.1", self.port, &any, LIMIT),
+            other => other,
+        };
         let why = match (seen, certificate) {
             (Ok(seen), Some(wanted)) if seen == *wanted => return Ok(()),
-            (Err(connection::HandshakeFailure::Tls(_)), None) => return Ok(()),
+            (Err(HandshakeFailure::Tls(_)), None) => return Ok(()),
             (Ok(_), Some(_)) => "still shows another certificate".to_owned(),
             (Ok(_), None) => "still speaks TLS".to_owned(),
             (Err(failure), _) => format!("does not speak TLS as it should: {failure}"),

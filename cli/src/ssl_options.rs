@@ -110,6 +110,12 @@ impl SslOptions {
                 Error::arguments("--ssl-mode disable leaves a certificate without use").hint("say --no-ssl")
             );
         }
+        if asks.mode == SslMode::Prefer && asks.root_cert.is_some() {
+            return Err(Error::arguments(
+                "--ssl-mode prefer trusts every server, and --ssl-ca-file names whom to trust",
+            )
+            .hint("leave one of them out"));
+        }
         asks.check_files().map_err(|error| Error::config(error.why).hint(error.hint))?;
         Ok(ServerSsl { source, asks })
     }

@@ -2,6 +2,7 @@
 use crate::account::{Account, without_postgres};
 use crate::address::{Place, Subnet};
 use crate::deadlines::{CREATE, FAILOVER, STATEMENT, patient};
+use crate::encryption::{Authority, Encryption};
 use crate::install::Install;
 use crate::logs;
 use crate::network::Network;
@@ -24,6 +25,8 @@ pub struct Cluster {
     subnet: Subnet,
     /// Machines of their own for the servers, in a cluster that was made with them.
     pub network: Option<Network>,
+    /// What the servers are told about TLS when they are made.
+    pub encryption: Encryption,
     account: Account,
     install: Install,
     keep: bool,
@@ -68,6 +71,7 @@ impl Cluster {
             directory,
             subnet,
             network: None,
+            encryption: Encryption::Usual,
             account,
             install,
             keep: false,
@@ -103,6 +107,11 @@ impl Cluster {
         cluster
     }
 
+    /// An authority with its files in the cluster's directory.
+    pub fn authority(&self, name: &str) -> Authority {
+        Authority::new(self.directory.join(name), &self.account)
+    }
+
     /// `pg_autoctl create monitor`.
     pub fn create_monitor(&mut self) {
         self.install.check();
@@ -114,6 +123,7 @@ impl Cluster {
                 .args(["create", "monitor", "--pgdata"])
                 .arg(pgdata)
                 .args(["--pgport", &port, "--hostname", &self.monitor.host, "--listen", &self.monitor.host])
+                .args(self.encryption.options(&self.monitor.host))
                 .env("PGPASSWORD", MONITOR_PASSWORD),
         );
         assert!(output.status.success(), "create monitor: {}\n{}", text(&output), self.monitor.log_tail());
@@ -152,7 +162,7 @@ impl Cluster {
         let mut command = node.account.command(self.install.program("pg_autoctl"));
         command.args(["create", "postgres", "--pgdata"]).arg(&node.pgdata);
         command.args(["--pgport", &node.port.to_string(), "--hostname", &node.host, "--listen", &node.host]);
-        command.args(["--name", &node.name]);
+        command.args(["--name", &node.name]).args(self.encryption.options(&node.host));
         command.env("PG_AUTOCTL_MONITOR", self.monitor_uri()).env("PGPASSWORD", &self.monitor_password);
         command
     }
@@ -203,7 +213,8 @@ impl Cluster {
 
     /// How the nodes reach the monitor, without the password.
     pub fn monitor_uri(&self) -> String {
-        format!("postgres://autoctl_node@{}:{}/pg_auto_failover", self.monitor.host, self.monitor.port)
+        let (host, port) = (&self.monitor.host, self.monitor.port);
+        format!("postgres://autoctl_node@{host}:{port}/pg_auto_failover{}", self.encryption.parameters())
     }
 
     /// Connection settings for the monitor's database.

@@ -15,6 +15,7 @@ pub mod account;
 pub mod address;
 pub mod cluster;
 pub mod deadlines;
+pub mod encryption;
 pub mod install;
 pub mod ledger;
 pub mod logs;

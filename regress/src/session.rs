@@ -1,6 +1,7 @@
 //! One connection to a server, for code that waits: each call has a deadline, so that no frozen server freezes a test.
 use crate::deadlines::CONNECT;
-use connection::{ConnectFailure, Ssl, Target};
+use crate::encryption;
+use connection::{ConnectFailure, Target};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -61,8 +62,7 @@ impl Session {
     /// Connects to the first of the config's hosts that will do.
     pub fn open(config: &Config) -> Result<Session, SqlError> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
-        // As the nodes and their clients are told by default.
-        let target = Target { config: config.clone(), ssl: Ssl::default() };
+        let target = Target { config: config.clone(), ssl: encryption::of_clients() };
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let client = within(&runtime, CONNECT * hosts, async {
             let (client, connection) = target.connect().await?;

@@ -25,14 +25,14 @@ const LIMIT: Duration = Duration::from_secs(3);
 pub fn run(args: &Args, context: &Context) -> Result<View> {
     let meant = args.ssl.meant()?;
     let server = Server::open(context)?;
+    if let Source::Given(pair) = &meant.source {
+        certificate::check_trusted(pair, &server.hostname, &meant.asks)?;
+    }
     if server.part == Part::Node && meant.asks != context.node_ssl(&server.postgres)? {
         check_others(context, &meant.asks)?;
     }
     let pair = match &meant.source {
-        Source::Given(pair) => {
-            certificate::check_trusted(pair, &server.hostname, &meant.asks)?;
-            pair.clone()
-        }
+        Source::Given(pair) => pair.clone(),
         Source::SelfSigned | Source::Kept(_) | Source::Nowhere => {
             certificate::make(&server.state_dir, &server.hostname)?
         }
@@ -79,7 +79,8 @@ fn check_others(context: &Context, asks: &Ssl) -> Result<()> {
                     node.nodename, node.nodehost, asks.mode, error.why
                 ))
                 .hint(format!(
-                    "{}; where not all nodes have TLS yet, say --ssl-mode prefer on each of them first",
+                    "{}; or bring the certificates of all nodes up to date first: with --ssl-mode prefer where some have none, \
+                     without --ssl-ca-file where some have another authority's",
                     error.hint
                 )));
             }

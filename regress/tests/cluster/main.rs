@@ -10,3 +10,5 @@ mod standby_lost;
 mod stopped_primary;
 mod stranger;
 mod switchover;
+mod tls;
+mod tls_certificates;
