@@ -16,7 +16,7 @@ pub struct Account {
     gid: u32,
     /// We are root and must step down to it.
     step_down: bool,
-    /// A process in whose network everything runs.
+    /// A process in whose network, with whose list of names, everything runs.
     network: Option<Pid>,
 }
 
@@ -52,7 +52,7 @@ impl Account {
             // Only root may go there; it steps down on the other side.
             Some(machine) => {
                 let mut command = Command::new("nsenter");
-                command.args(["-t", &machine.to_string(), "-n"]);
+                command.args(["-t", &machine.to_string(), "-n", "-m"]);
                 command.args(["-S", &self.uid.to_string(), "-G", &self.gid.to_string(), "--"]).arg(program);
                 command
             }

@@ -84,7 +84,7 @@ impl Cluster {
     /// The same with a machine for each server.
     pub fn on_machines(name: &str) -> Cluster {
         let mut cluster = Cluster::empty(name);
-        let mut network = Network::make(cluster.subnet.number());
+        let mut network = Network::make(cluster.subnet.number(), &cluster.directory);
         cluster.monitor.host = network.host(Place::Monitor);
         cluster.monitor.account = cluster.account.on(network.add(Place::Monitor));
         cluster.network = Some(network);
@@ -131,16 +131,22 @@ impl Cluster {
 
     /// `pg_autoctl create postgres`, once more; returns when the node is settled.
     pub fn create_node(&mut self) -> &Server {
+        let node = self.next_machine();
+        let output = self.run(&mut self.create_postgres(&node));
+        assert!(output.status.success(), "create {}: {}\n{}", node.name, text(&output), node.log_tail());
+        self.nodes.push(node);
+        self.nodes.last().expect("just pushed")
+    }
+
+    /// The node that [`Cluster::create_node`] makes next, with its machine.
+    pub fn next_machine(&mut self) -> Server {
         let mut node = self.next_node();
         if let Some(network) = &mut self.network {
             let place = Place::Node(u8::try_from(self.nodes.len() + 1).expect("few nodes"));
             node.host = network.host(place);
             node.account = node.account.on(network.add(place));
         }
-        let output = self.run(&mut self.create_postgres(&node));
-        assert!(output.status.success(), "create {}: {}\n{}", node.name, text(&output), node.log_tail());
-        self.nodes.push(node);
-        self.nodes.last().expect("just pushed")
+        node
     }
 
     /// The node that [`Cluster::create_node`] would make next.

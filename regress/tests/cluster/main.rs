@@ -1,9 +1,11 @@
 //! Situations on real servers, a file each.
 mod bad_input;
 mod first_start;
+mod hba;
 mod monitor_away;
 mod primary_killed;
 mod rejoin_by_clone;
+mod rights;
 mod rotation;
 mod secrets_hidden;
 mod standby_lost;
