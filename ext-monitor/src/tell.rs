@@ -77,6 +77,14 @@ pub fn formation_command(formation: &str, group: Option<i32>, what: &str) -> Res
     say(&event).map(drop)
 }
 
+/// An operator's command to the monitor itself.
+pub fn monitor_command(what: &str) -> Result<(), Error> {
+    let text = format!("Monitor: {what}, asked for by \"{}\"", pg::session_user());
+    let event =
+        Event { formation: None, group: None, node: None, description: &text, rule: None, facts: None };
+    say(&event).map(drop)
+}
+
 // ---- what changes
 
 /// Everything that differs between two moments of an evaluation; every change of a node's states on channel `state` too.

@@ -5,6 +5,8 @@ const EXPECTED: &[&str] = &[
     "terminating connection",
     "terminating background worker",
     "terminating walreceiver process",
+    // Its upstream is silent: unplugged, or frozen.
+    "terminating walreceiver due to timeout",
     "terminating walsender process",
     "terminating logical replication",
     "the database system is",

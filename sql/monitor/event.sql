@@ -19,7 +19,7 @@ CREATE TABLE pgautofailover.event (
 );
 CREATE INDEX ON pgautofailover.event (eventtime);
 COMMENT ON TABLE pgautofailover.event IS 'everything that the monitor has said about its formations: decisions, changes of state and health, commands, refusals';
-COMMENT ON COLUMN pgautofailover.event.formationid IS 'the formation; null for a refused call that names none';
+COMMENT ON COLUMN pgautofailover.event.formationid IS 'the formation; null for the monitor itself, and for a refused call that names none';
 COMMENT ON COLUMN pgautofailover.event.groupid IS 'the group; null when the event is about its whole formation';
 COMMENT ON COLUMN pgautofailover.event.nodeid IS 'the node; null when the event is about its whole group';
 COMMENT ON COLUMN pgautofailover.event.rule IS 'the rule that fired; null when a report or a command changed something';

@@ -54,6 +54,7 @@ fn finish_node_password_rotation(force: bool) -> bool {
             return Err(Error::WithoutPassword(missing));
         }
         password::put_in_force(&newest)?;
+        tell::monitor_command("the new password of autoctl_node is in force")?;
         Ok(true)
     })
 }
