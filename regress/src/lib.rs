@@ -24,5 +24,6 @@ pub mod oracles;
 pub mod process;
 pub mod server;
 pub mod session;
+pub mod terminal;
 pub mod wait;
 pub mod witness;

@@ -2,6 +2,7 @@
 use crate::cluster::Cluster;
 use crate::deadlines::FAILOVER;
 use crate::ledger::Ledger;
+use crate::server::Server;
 use crate::wait;
 use crate::witness::Witness;
 use std::io::Write;
@@ -55,9 +56,14 @@ impl Oracles {
 
     /// Ends both. Panics when an acknowledged row is not on the settled primary, or two nodes took writes, or a log is alarming.
     pub fn finish(self, cluster: &Cluster) -> Counts {
+        self.finish_on(cluster, cluster.wait_settled())
+    }
+
+    /// The same, where `writer` is what is left to write.
+    pub fn finish_on(self, cluster: &Cluster, writer: &Server) -> Counts {
         let violations = self.witness.finish();
         let counts = Counts { acknowledged: self.ledger.acknowledged(), unknown: self.ledger.unknown() };
-        let lost = self.ledger.finish(cluster.wait_settled());
+        let lost = self.ledger.finish(writer);
         assert!(
             lost.is_empty(),
             "{} of {} acknowledged rows are lost: {lost:?}",

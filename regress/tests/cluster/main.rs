@@ -1,5 +1,6 @@
 //! Situations on real servers, a file each.
 mod bad_input;
+mod drop_node;
 mod first_start;
 mod hba;
 mod monitor_away;
@@ -9,6 +10,7 @@ mod rights;
 mod rotation;
 mod secrets_hidden;
 mod standby_lost;
+mod state_and_events;
 mod stopped_primary;
 mod stranger;
 mod switchover;
