@@ -12,6 +12,7 @@ mod restart;
 mod rule;
 mod settings;
 mod slots;
+pub mod upstream_wal;
 pub mod wal_end;
 
 pub use checkpoint::Checkpointer;
@@ -21,6 +22,7 @@ pub use restart::as_writer as become_writer;
 pub use rule::Covering;
 pub use settings::Settings;
 pub use slots::SlotsMade;
+pub use upstream_wal::UpstreamWal;
 
 use crate::session::SqlError;
 use crate::tick::Keeper;

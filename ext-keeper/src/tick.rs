@@ -4,7 +4,7 @@ mod supply;
 mod unasked;
 
 use crate::act::wal_end::WalEnd;
-use crate::act::{self, Checkpointer, Names, Outcome, Settings, Trouble};
+use crate::act::{self, Checkpointer, Names, Outcome, Settings, Trouble, UpstreamWal};
 use crate::lease::Lease;
 use crate::local::Local;
 use crate::memory::Memory;
@@ -57,6 +57,8 @@ pub struct Keeper {
     pub checkpointer: Rc<Checkpointer>,
     /// What the names of peers stand for; shared with the future that asks.
     names: Rc<Names>,
+    /// What the upstream still has; shared with the future that asks.
+    pub upstream_wal: Rc<UpstreamWal>,
     /// The end of WAL, while it is being looked for.
     pub wal_end: WalEnd,
     /// The end of WAL after the pledge.
@@ -84,7 +86,7 @@ pub struct Keeper {
     last_contact: u64,
     note: Option<String>,
     waits: Option<String>,
-    starving_since: Option<Instant>,
+    hunger: Option<supply::Hunger>,
     /// Something was kept that the monitor waits to hear of.
     news: bool,
 }
@@ -96,6 +98,7 @@ impl Keeper {
         lease: Rc<Lease>,
         checkpointer: Rc<Checkpointer>,
         names: Rc<Names>,
+        upstream_wal: Rc<UpstreamWal>,
     ) -> Result<Keeper, Trouble> {
         let facts = observe::look(Timeline(0));
         finish_copy(&mut memory)?;
@@ -118,6 +121,7 @@ impl Keeper {
             lease,
             checkpointer,
             names,
+            upstream_wal,
             wal_end: WalEnd::default(),
             pledged_end: None,
             covering: None,
@@ -137,7 +141,7 @@ impl Keeper {
             last_contact: 0,
             note: None,
             waits: None,
-            starving_since: None,
+            hunger: None,
             news: false,
         })
     }
@@ -182,7 +186,7 @@ impl Keeper {
         if let Err(error) = self.quieten_receiver(again).await {
             trouble = trouble.or(Some(error));
         }
-        if let Err(error) = self.check_supply() {
+        if let Err(error) = self.check_supply().await {
             trouble = trouble.or(Some(error));
         }
         // Ahead of need: on the path of a failover the connection has to be there.

@@ -1,5 +1,5 @@
 //! The keeper's background worker: one thread, one event loop, no database connection. It leaves with exit code 1, always.
-use crate::act::{Checkpointer, Names};
+use crate::act::{Checkpointer, Names, UpstreamWal};
 use crate::lease::Lease;
 use crate::memory::Memory;
 use crate::shared::enrolled;
@@ -52,6 +52,7 @@ async fn run() -> io::Result<()> {
     let lease = Rc::new(Lease::new());
     let checkpointer = Rc::new(Checkpointer::default());
     let names = Rc::new(Names::default());
+    let upstream_wal = Rc::new(UpstreamWal::default());
     let ended = tokio::select! {
         biased;
         dead = postmaster.readable() => {
@@ -61,7 +62,8 @@ async fn run() -> io::Result<()> {
         () = lease.keep_by_contact() => Ok(()),
         () = checkpointer.serve(&stir) => Ok(()),
         () = names.serve(&stir) => Ok(()),
-        () = keep(&mut keeper, &lease, &checkpointer, &names, &stir) => Ok(()),
+        () = upstream_wal.serve(&stir) => Ok(()),
+        () = keep(&mut keeper, &lease, &checkpointer, &names, &upstream_wal, &stir) => Ok(()),
     };
     if let Some(keeper) = &mut keeper {
         keeper.shut_down().await;
@@ -91,15 +93,16 @@ async fn keep(
     lease: &Rc<Lease>,
     checkpointer: &Rc<Checkpointer>,
     names: &Rc<Names>,
+    upstream_wal: &Rc<UpstreamWal>,
     stir: &Notify,
 ) {
     if !enrolled::is() {
         return std::future::pending().await;
     }
     let keeper = loop {
-        let taken = Memory::read(StateDir::at(gucs::state_dir()))
-            .map_err(Into::into)
-            .and_then(|memory| Keeper::take_up(memory, lease.clone(), checkpointer.clone(), names.clone()));
+        let taken = Memory::read(StateDir::at(gucs::state_dir())).map_err(Into::into).and_then(|memory| {
+            Keeper::take_up(memory, lease.clone(), checkpointer.clone(), names.clone(), upstream_wal.clone())
+        });
         match taken {
             Ok(keeper) => break slot.insert(keeper),
             Err(error) => pg::warn(&format!(

@@ -21,4 +21,5 @@ pub mod password;
 pub mod policy;
 pub mod rule;
 pub mod state;
+pub mod supply;
 pub mod units;

@@ -6,6 +6,7 @@ use crate::{gucs, pg};
 use fsm::keeper::Method;
 use fsm::message::{Assignment, Upstream};
 use fsm::rule::standby_name;
+use fsm::supply::may_be_copied;
 use fsm::units::Timeline;
 use node_files::{Copy, Phase, phase};
 
@@ -14,15 +15,23 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
     let Some(upstream) = &told.upstream else {
         return Ok(Outcome::Later("the monitor has not named the node to follow yet".to_owned()));
     };
-    if follows_already(keeper, upstream) {
+    let gone = keeper.upstream_wal.gone_from(&upstream.peer).filter(|_| may_be_copied(told.goal));
+    if gone.is_none() && follows_already(keeper, upstream) {
         return follow::follow(keeper, upstream, true).await;
     }
     let end = keeper.wal_end.find(&mut keeper.local).await?;
     // A later timeline than the upstream's was opened by somebody whom no term allowed.
     let is_foreign =
         end.is_some_and(|(_, timeline)| timeline > upstream.timeline && upstream.timeline > Timeline(0));
-    let method =
-        if is_foreign { Method::Clone } else { fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) };
+    let gone = gone.filter(|need| end.is_some_and(|(lsn, _)| lsn == need.end));
+    let method = if is_foreign {
+        Method::Clone
+    } else if let Some(need) = gone {
+        pg::log(&format!("{need}; this node is copied anew"));
+        Method::Clone
+    } else {
+        fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream)
+    };
     let copy = match method {
         Method::Follow => {
             pg::log(&format!("following node {} in term {}", upstream.peer.node, upstream.term));
