@@ -66,7 +66,7 @@ impl Keeper {
         let promotes = self.memory.goal == State::PreparePromotion && self.memory.pledge == self.memory.term;
         let demoted = self.began_as_standby && matches!(self.memory.role, State::Demoted | State::Draining);
         let known = self.memory.promotion.is_some_and(|promotion| promotion.term == UNRECORDED);
-        if !self.facts.in_recovery && !promotes && (standing_by || (demoted && !known)) {
+        if !self.facts.in_recovery && !promotes && !known && (standing_by || demoted) {
             pg::log(
                 "the server was promoted by somebody else; it stays fenced until the monitor has decided",
             );
