@@ -1,5 +1,6 @@
 -- What the cases share: simulated nodes that do as they are told.
 CREATE SCHEMA stage;
+GRANT USAGE ON SCHEMA stage TO PUBLIC;
 
 CREATE FUNCTION stage.nodes(formation_id text) RETURNS TABLE (node text, reported text, assigned text)
 LANGUAGE sql AS $$
@@ -15,7 +16,10 @@ LANGUAGE sql AS $$
            SELECT greatest(max(o.reportedtli), 1) AS tli, greatest(max(o.reportedlsn), '0/1000000') AS lsn
              FROM pgautofailover.node o WHERE o.groupserial = n.groupserial) AS wal
      CROSS JOIN LATERAL pgautofailover.node_active(
-           n.formationid, n.nodeid, n.groupid, n.goalstate, true,
+           n.formationid, n.nodeid, n.groupid,
+           -- Drained, it shuts down.
+           CASE WHEN n.goalstate = 'draining' AND n.reportedstate IN ('draining', 'demoted') THEN 'demoted' ELSE n.goalstate END,
+           true,
            -- A promotion opens a timeline.
            wal.tli + (n.goalstate = 'prepare_promotion' AND n.reportedstate <> 'prepare_promotion')::int, wal.lsn) AS said
      WHERE n.nodeid = id
@@ -35,6 +39,8 @@ BEGIN
             PERFORM stage.obey(id);
         END LOOP;
         SELECT string_agg(format('%s %s %s', s.node, s.reported, s.assigned), ', ') INTO after FROM stage.nodes(formation_id) s;
+        after := after || (SELECT string_agg(format(' %s %s %s', g.rule, g.next_rule, g.election), '' ORDER BY g.groupid)
+                             FROM pgautofailover.group_state g WHERE g.formationid = formation_id);
         IF after IS NOT DISTINCT FROM before THEN
             RETURN QUERY SELECT * FROM stage.nodes(formation_id);
             RETURN;
@@ -63,7 +69,7 @@ $$;
 CREATE FUNCTION stage.id(name text) RETURNS bigint
 LANGUAGE sql AS $$ SELECT nodeid FROM pgautofailover.node WHERE nodename = name $$;
 
--- A call's outcome: what it returned, or its SQLSTATE, message and hint.
+-- A call's outcome: what it returned, or its SQLSTATE, message and hint. Ids depend on what ran before, so they are left out.
 CREATE FUNCTION stage.try(call text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -74,6 +80,20 @@ BEGIN
     RETURN answer;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-    RETURN format('%s: %s. %s', SQLSTATE, SQLERRM, hint);
+    RETURN format('%s: %s. %s', SQLSTATE, regexp_replace(SQLERRM, '\mnode (id )?[0-9]+', 'node N'), hint);
+END
+$$;
+
+-- synchronous_standby_names, with the names of the nodes in place of their ids.
+CREATE FUNCTION stage.names(formation_id text, group_id int DEFAULT 0) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    names text := pgautofailover.synchronous_standby_names(formation_id, group_id);
+    n record;
+BEGIN
+    FOR n IN SELECT nodeid, nodename FROM pgautofailover.node ORDER BY nodeid DESC LOOP
+        names := regexp_replace(names, format('pgautofailover_standby_%s\M', n.nodeid), n.nodename);
+    END LOOP;
+    RETURN names;
 END
 $$;

@@ -2,7 +2,10 @@
 //! listing is written in SQL (sql/monitor) and is not here.
 mod adopt;
 mod arguments;
+mod candidates;
+mod formations;
 pub mod heartbeat;
+mod identity;
 mod maintenance;
 mod operations;
 mod passwords;

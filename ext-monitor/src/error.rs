@@ -43,6 +43,8 @@ pub enum Error {
     Taken { message: String, hint: &'static str },
     /// The requested first state cannot be granted.
     CannotStartAs { requested: String, granted: &'static str },
+    /// The formation has nodes that what was asked for leaves no place to.
+    FormationInUse { message: String, hint: &'static str },
     /// The formation is one without secondaries.
     NoSecondaries(String),
     /// The group cannot take a node now.
@@ -80,6 +82,7 @@ impl Error {
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
             }
             Error::CannotStartAs { .. }
+            | Error::FormationInUse { .. }
             | Error::NoSecondaries(_)
             | Error::Refused { .. }
             | Error::WithoutPassword(_)
@@ -121,7 +124,9 @@ impl Error {
             }
             Error::UnknownState(state) => format!("no state is called \"{state}\""),
             Error::Null(name) => format!("{name} must not be NULL"),
-            Error::BadArgument { message, .. } | Error::Taken { message, .. } => message.clone(),
+            Error::BadArgument { message, .. }
+            | Error::FormationInUse { message, .. }
+            | Error::Taken { message, .. } => message.clone(),
             Error::SessionOver(id) => {
                 format!("node {id} has opened a newer connection to the monitor; this one is over")
             }
@@ -176,7 +181,9 @@ impl Error {
             }
             Error::UnknownState(_) => "The names are those of the type pgautofailover.replication_state.",
             Error::Null(_) => "Give a value; \\df pgautofailover.* in psql shows what each function takes.",
-            Error::BadArgument { hint, .. } | Error::Taken { hint, .. } => hint,
+            Error::BadArgument { hint, .. }
+            | Error::FormationInUse { hint, .. }
+            | Error::Taken { hint, .. } => hint,
             Error::SessionOver(_) => "Make sure that only one server runs with this node's identity.",
             Error::OtherCluster { .. } => {
                 "Nodes of one group are copies of one cluster: create the node again with an empty data directory."

@@ -48,11 +48,7 @@ impl<'a> About<'a> {
 pub fn note(about: &About, error: &Error) {
     // A new node asks again by itself while the group cannot take it.
     let repeats = about.repeats || matches!(error, Error::CannotRegister(_));
-    note_as(about, repeats, &error.sqlstate(), &error.message());
-}
-
-/// The same for what SQL refuses.
-pub fn note_as(about: &About, repeats: bool, sqlstate: &str, message: &str) {
+    let (sqlstate, message) = (error.sqlstate(), error.message());
     let mut text = about.what.to_owned();
     if let Some((host, port)) = about.address {
         text = format!("{text} ({host}:{port})");
@@ -60,7 +56,7 @@ pub fn note_as(about: &About, repeats: bool, sqlstate: &str, message: &str) {
     let text = format!("{text} refused to \"{}\": {message} (SQLSTATE {sqlstate})", pg::session_user());
     let kind = repeats.then(|| {
         let mut hasher = DefaultHasher::new();
-        (about, sqlstate).hash(&mut hasher);
+        (about, &sqlstate).hash(&mut hasher);
         hasher.finish()
     });
     let refusal = Refusal {

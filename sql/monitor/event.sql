@@ -70,15 +70,6 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_t
 $$;
 COMMENT ON FUNCTION pgautofailover.prune_events IS 'deletes events older than pgautofailover.event_retention; the worker calls it once an hour';
 
-CREATE FUNCTION pgautofailover.tell_command(formation_id text, group_id int, what text) RETURNS void
-LANGUAGE c AS 'MODULE_PATHNAME', 'tell_command_wrapper';
-COMMENT ON FUNCTION pgautofailover.tell_command IS 'internal: for functions written in SQL, makes an event of an operator''s command';
-
-CREATE FUNCTION pgautofailover.refuse(
-    what text, formation_id text, group_id int, sqlstate_code text, message text, hint text) RETURNS void
-LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_call_wrapper';
-COMMENT ON FUNCTION pgautofailover.refuse IS 'internal: for functions written in SQL, refuses a call with an error and makes an event of that';
-
 CREATE FUNCTION pgautofailover.tell_refusals() RETURNS void
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
 AS 'MODULE_PATHNAME', 'tell_refusals_wrapper';

@@ -56,6 +56,11 @@ COMMENT ON TABLE pgautofailover.reign IS 'every recorded term: its only writer, 
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.reign', '');
 GRANT SELECT ON pgautofailover.reign TO autoctl_node;
 
+CREATE FUNCTION pgautofailover.make_formation(
+    formation_id text, kind text, dbname text, opt_secondary bool, number_sync_standbys int) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'make_formation_wrapper';
+COMMENT ON FUNCTION pgautofailover.make_formation IS 'internal: what stands behind create_formation';
+
 CREATE FUNCTION pgautofailover.create_formation(
     formation_id text, kind text, dbname name, opt_secondary bool, number_sync_standbys int)
 RETURNS pgautofailover.formation
@@ -63,20 +68,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, 
 DECLARE
     made pgautofailover.formation;
 BEGIN
-    INSERT INTO pgautofailover.formation
-    VALUES (formation_id, kind, dbname, opt_secondary, number_sync_standbys)
-    ON CONFLICT (formationid) DO NOTHING;
-    IF FOUND THEN
-        PERFORM pgautofailover.tell_command(formation_id, NULL, 'create_formation');
-    END IF;
+    PERFORM pgautofailover.make_formation(formation_id, kind, dbname::text, opt_secondary, number_sync_standbys);
     SELECT f.* INTO made FROM pgautofailover.formation f WHERE f.formationid = formation_id;
-    IF (made.kind, made.dbname, made.opt_secondary, made.number_sync_standbys)
-       IS DISTINCT FROM (kind, dbname, opt_secondary, number_sync_standbys) THEN
-        PERFORM pgautofailover.refuse(
-            'create_formation', formation_id, NULL, '23505',
-            format('formation "%s" exists already, with other settings', formation_id),
-            'Choose another name, or change the settings of the existing formation.');
-    END IF;
     RETURN made;
 END
 $$;
@@ -84,23 +77,25 @@ COMMENT ON FUNCTION pgautofailover.create_formation IS 'creates a formation; rep
 GRANT EXECUTE ON FUNCTION pgautofailover.create_formation TO autoctl_node;
 
 CREATE FUNCTION pgautofailover.drop_formation(formation_id text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
-BEGIN
-    PERFORM FROM pgautofailover.formation f WHERE f.formationid = formation_id FOR UPDATE;
-    IF NOT FOUND THEN
-        PERFORM pgautofailover.refuse(
-            'drop_formation', formation_id, NULL, '42P17', format('no formation is called "%s"', formation_id),
-            'SELECT formationid FROM pgautofailover.formation lists them.');
-    END IF;
-    IF EXISTS (SELECT FROM pgautofailover.node_state n WHERE n.formationid = formation_id) THEN
-        PERFORM pgautofailover.refuse(
-            'drop_formation', formation_id, NULL, '55000', format('formation "%s" still has nodes', formation_id),
-            'Drop its nodes first, with pg_autoctl drop node.');
-    END IF;
-    PERFORM pgautofailover.tell_command(formation_id, NULL, 'drop_formation');
-    DELETE FROM pgautofailover.group_state g WHERE g.formationid = formation_id;
-    DELETE FROM pgautofailover.formation f WHERE f.formationid = formation_id;
-END
-$$;
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+AS 'MODULE_PATHNAME', 'drop_formation_wrapper';
 COMMENT ON FUNCTION pgautofailover.drop_formation IS 'drops a formation that has no nodes';
 GRANT EXECUTE ON FUNCTION pgautofailover.drop_formation TO autoctl_node;
+
+CREATE FUNCTION pgautofailover.enable_secondary(formation_id text) RETURNS void
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+AS 'MODULE_PATHNAME', 'enable_secondary_wrapper';
+COMMENT ON FUNCTION pgautofailover.enable_secondary IS 'lets the groups of a formation have more than one node';
+GRANT EXECUTE ON FUNCTION pgautofailover.enable_secondary TO autoctl_node;
+
+CREATE FUNCTION pgautofailover.disable_secondary(formation_id text) RETURNS void
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+AS 'MODULE_PATHNAME', 'disable_secondary_wrapper';
+COMMENT ON FUNCTION pgautofailover.disable_secondary IS 'has each new node of a formation open a group of its own; refused while a group has secondaries';
+GRANT EXECUTE ON FUNCTION pgautofailover.disable_secondary TO autoctl_node;
+
+CREATE FUNCTION pgautofailover.set_formation_number_sync_standbys(formation_id text, number_sync_standbys int) RETURNS bool
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+AS 'MODULE_PATHNAME', 'set_formation_number_sync_standbys_wrapper';
+COMMENT ON FUNCTION pgautofailover.set_formation_number_sync_standbys IS 'sets how many standbys a commit waits for at the least; n needs n+1 quorum standbys in each group that has any';
+GRANT EXECUTE ON FUNCTION pgautofailover.set_formation_number_sync_standbys TO autoctl_node;

@@ -49,6 +49,12 @@ $$;
 COMMENT ON FUNCTION pgautofailover.set_node_system_identifier IS 'tells the system identifier of a node''s cluster, once it is known';
 GRANT EXECUTE ON FUNCTION pgautofailover.set_node_system_identifier TO autoctl_node;
 
+CREATE FUNCTION pgautofailover.update_node_metadata(node_id bigint, node_name text, node_host text, node_port int) RETURNS bool
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+AS 'MODULE_PATHNAME', 'update_node_metadata_wrapper';
+COMMENT ON FUNCTION pgautofailover.update_node_metadata IS 'gives a node another name or address; what is NULL stays as it is';
+GRANT EXECUTE ON FUNCTION pgautofailover.update_node_metadata TO autoctl_node;
+
 CREATE FUNCTION pgautofailover.remove_node(node_id bigint, force bool DEFAULT false) RETURNS bool
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
 AS 'MODULE_PATHNAME', 'remove_node_wrapper';
@@ -57,9 +63,7 @@ GRANT EXECUTE ON FUNCTION pgautofailover.remove_node(bigint, bool) TO autoctl_no
 
 CREATE FUNCTION pgautofailover.remove_node(node_host text, node_port int DEFAULT 5432, force bool DEFAULT false)
 RETURNS bool
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
-    SELECT coalesce((SELECT pgautofailover.remove_node(n.nodeid, force) FROM pgautofailover.node_state n
-                      WHERE n.nodehost = node_host AND n.nodeport = node_port), false)
-$$;
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
+AS 'MODULE_PATHNAME', 'remove_node_at_wrapper';
 COMMENT ON FUNCTION pgautofailover.remove_node(text, int, bool) IS 'removes the node at an address; false when there is none';
 GRANT EXECUTE ON FUNCTION pgautofailover.remove_node(text, int, bool) TO autoctl_node;

@@ -71,6 +71,24 @@ $$;
 COMMENT ON FUNCTION pgautofailover.get_primary IS 'the node of a group that accepts writes; an error when there is none';
 GRANT EXECUTE ON FUNCTION pgautofailover.get_primary TO autoctl_node;
 
+CREATE FUNCTION pgautofailover.get_most_advanced_standby(
+    formation_id text DEFAULT 'default', group_id int DEFAULT 0,
+    OUT node_id bigint, OUT node_name text, OUT node_host text, OUT node_port int, OUT node_lsn pg_lsn,
+    OUT node_is_primary bool)
+RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
+    -- A longer WAL of an older history is not further than a shorter one of a newer.
+    SELECT n.nodeid, n.nodename, n.nodehost, n.nodeport, n.reportedlsn, false
+      FROM pgautofailover.node n
+     WHERE n.formationid = formation_id AND n.groupid = group_id
+       AND n.nodeid IS DISTINCT FROM (SELECT r.writer FROM pgautofailover.reign r WHERE r.groupserial = n.groupserial
+                                       ORDER BY r.term DESC LIMIT 1)
+       AND n.goalstate NOT IN ('dropped', 'maintenance', 'wait_maintenance')
+     ORDER BY n.history DESC, n.reportedlsn DESC, n.candidatepriority DESC, n.nodeid LIMIT 1
+$$;
+COMMENT ON FUNCTION pgautofailover.get_most_advanced_standby IS 'the standby of a group that has most of its WAL; no row when there is none';
+GRANT EXECUTE ON FUNCTION pgautofailover.get_most_advanced_standby TO autoctl_node;
+
 CREATE FUNCTION pgautofailover.current_state(
     formation_id text DEFAULT 'default',
     OUT formation_kind text, OUT nodename text, OUT nodehost text, OUT nodeport int, OUT group_id int,

@@ -72,7 +72,7 @@ fn adopt(
         };
         let number = arguments::group_number(given(group_id, "group_id")?)?;
         check(&newcomer)?;
-        newcomer.may_follow = formation::hold(newcomer.formation)?;
+        newcomer.may_follow = formation::hold(newcomer.formation)?.has_secondaries;
         formation::name_database(
             newcomer.formation,
             dbname.unwrap_or_default(),
@@ -126,7 +126,7 @@ fn take_over(scene: &mut Scene, newcomer: &Newcomer) -> Result<(), Error> {
         return Err(Error::NoSecondaries(newcomer.formation.to_owned()));
     }
     if let Some((formation, holder)) =
-        node::holder(newcomer.formation, newcomer.name, newcomer.host, newcomer.port)?
+        node::holder(newcomer.formation, newcomer.name, newcomer.host, newcomer.port, id)?
     {
         return taken(
             format!(

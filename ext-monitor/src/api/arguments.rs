@@ -33,6 +33,13 @@ pub fn priority(priority: i32) -> Result<u8, Error> {
     })
 }
 
+/// How many standbys a commit waits for.
+pub fn number_sync_standbys(number: i32) -> Result<u32, Error> {
+    u32::try_from(number).ok().filter(|number| (*number as usize) < MAX_NODES).ok_or_else(|| {
+        bad(format!("{number} is not a number of standbys"), "Give 0 or more, and fewer than the group has.")
+    })
+}
+
 /// The number of a group in its formation.
 pub fn group_number(number: i32) -> Result<i32, Error> {
     if number >= 0 {
@@ -69,6 +76,36 @@ pub fn name(name: &str) -> Result<&str, Error> {
     Err(bad(
         format!("{:?} is not a node name", beginning(name)),
         "Names have at most 63 bytes and no control characters.",
+    ))
+}
+
+/// The name of a node, when it is given one.
+pub fn label(label: &str) -> Result<&str, Error> {
+    if label.is_empty() {
+        return Err(bad("a node's name is not empty".into(), "Give a name, or NULL to keep the one it has."));
+    }
+    name(label)
+}
+
+/// The name of a formation that is to be made.
+pub fn formation_name(name: &str) -> Result<&str, Error> {
+    if is_plain(name) && !name.is_empty() && name.trim() == name {
+        return Ok(name);
+    }
+    Err(bad(
+        format!("{:?} is not a name for a formation", beginning(name)),
+        "Names have 1 to 63 bytes, no control characters, and no space at either end.",
+    ))
+}
+
+/// The name of a database.
+pub fn database(name: &str) -> Result<&str, Error> {
+    if is_plain(name) && !name.is_empty() {
+        return Ok(name);
+    }
+    Err(bad(
+        format!("{:?} is not the name of a database", beginning(name)),
+        "Names have 1 to 63 bytes and no control characters.",
     ))
 }
 

@@ -9,8 +9,8 @@ use fsm::monitor::operate;
 use fsm::units::NodeId;
 use pgrx::prelude::*;
 
-const START: Request = Request { function: "start_maintenance", what: "maintenance of the node" };
-const STOP: Request = Request { function: "stop_maintenance", what: "the end of the maintenance" };
+const START: Request<'static> = Request { function: "start_maintenance", what: "maintenance of the node" };
+const STOP: Request<'static> = Request { function: "stop_maintenance", what: "the end of the maintenance" };
 
 /// `pgautofailover.start_maintenance(bigint)`: false when there is no such node.
 #[pg_extern(sql = false)]
@@ -65,10 +65,10 @@ fn named(name: Option<&str>, port: Option<i32>) -> Result<Option<NodeId>, Error>
     }
 }
 
-fn by_id(request: &Request, node_id: Option<i64>) -> About<'static> {
+fn by_id(request: &Request<'static>, node_id: Option<i64>) -> About<'static> {
     About { node: node_id.map(NodeId), ..About::call(request.function) }
 }
 
-fn by_name<'a>(request: &Request, name: Option<&'a str>, port: Option<i32>) -> About<'a> {
+fn by_name<'a>(request: &Request<'static>, name: Option<&'a str>, port: Option<i32>) -> About<'a> {
     About { address: name.zip(port), ..About::call(request.function) }
 }

@@ -43,40 +43,41 @@ fn perform_promotion(formation_id: Option<&str>, node_name: Option<&str>) -> boo
     })
 }
 
-/// `pgautofailover.remove_node`: false when there is no such node, so that it can be repeated.
+const REMOVE: &str = "remove_node";
+
+/// `pgautofailover.remove_node(bigint, bool)`: false when there is no such node, so that it can be repeated.
 #[pg_extern(sql = false)]
 fn remove_node(node_id: Option<i64>, force: Option<bool>) -> bool {
-    let about = About { node: node_id.map(NodeId), ..About::call("remove_node") };
+    let about = About { node: node_id.map(NodeId), ..About::call(REMOVE) };
+    ask(&about, || remove(NodeId(given(node_id, "node_id")?), given(force, "force")?))
+}
+
+/// `pgautofailover.remove_node(text, int, bool)`: of the node at an address.
+#[pg_extern(sql = false)]
+fn remove_node_at(node_host: Option<&str>, node_port: Option<i32>, force: Option<bool>) -> bool {
+    let about = About { address: node_host.zip(node_port), ..About::call(REMOVE) };
     ask(&about, || {
         check_database()?;
-        let (id, force) = (NodeId(given(node_id, "node_id")?), given(force, "force")?);
-        if force && let Some(serial) = group::awaiting(id)? {
-            let (found, _) = evaluate(serial, |scene| {
-                tell::command(scene, None, &format!("remove_node by force of node {id}, which is awaited"))?;
-                Ok(operate::give_up(&mut scene.group, id))
-            })?;
-            return Ok(found);
+        let (host, port) = (given(node_host, "node_host")?, given(node_port, "node_port")?);
+        let force = given(force, "force")?;
+        match node::at(host, port)? {
+            Some(id) => remove(id, force),
+            None => Ok(false),
         }
-        let function = if force { "remove_node by force" } else { "remove_node" };
-        let removal = Request { function, what: "removing the node" };
-        let done = removal.of(id, |group, policy, now| operate::remove(group, id, force, policy, now))?;
-        Ok(done.is_some())
     })
 }
 
-/// `pgautofailover.set_node_system_identifier`.
-#[pg_extern(sql = false)]
-fn set_system_identifier(node_id: Option<i64>, sysid: Option<i64>) {
-    let about = About { node: node_id.map(NodeId), ..About::call("set_node_system_identifier") };
-    ask(&about, || {
-        check_database()?;
-        let (id, system_identifier) = (NodeId(given(node_id, "node_id")?), given(sysid, "sysid")?);
-        evaluate(group::of_node(id)?, |scene| {
-            super::heartbeat::check_cluster(scene, id, system_identifier)?;
-            let member = scene.member_mut(id).ok_or(Error::UnknownNode(id))?;
-            member.system_identifier = system_identifier;
-            Ok(())
+fn remove(id: NodeId, force: bool) -> Result<bool, Error> {
+    check_database()?;
+    if force && let Some(serial) = group::awaiting(id)? {
+        let (found, _) = evaluate(serial, |scene| {
+            tell::command(scene, None, &format!("{REMOVE} by force of node {id}, which is awaited"))?;
+            Ok(operate::give_up(&mut scene.group, id))
         })?;
-        Ok(())
-    });
+        return Ok(found);
+    }
+    let function = if force { "remove_node by force" } else { REMOVE };
+    let removal = Request { function, what: "removing the node" };
+    let done = removal.of(id, |group, policy, now| operate::remove(group, id, force, policy, now))?;
+    Ok(done.is_some())
 }

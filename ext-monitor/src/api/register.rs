@@ -72,7 +72,7 @@ fn register(
             cluster: arguments::name(cluster)?,
             may_follow: true,
         };
-        wish.may_follow = formation::hold(wish.formation)?;
+        wish.may_follow = formation::hold(wish.formation)?.has_secondaries;
         formation::name_database(wish.formation, dbname, wish.host, wish.port)?;
         let number = match desired_group {
             0.. => desired_group,
@@ -85,7 +85,7 @@ fn register(
 }
 
 fn take_in(scene: &mut Scene, wish: &Wish) -> Result<NodeId, Error> {
-    if let Some((formation, id)) = node::holder(wish.formation, wish.name, wish.host, wish.port)? {
+    if let Some((formation, id)) = node::holder(wish.formation, wish.name, wish.host, wish.port, NodeId(0))? {
         return known(scene, wish, &formation, id);
     }
     if wish.system_identifier != 0 {

@@ -10,14 +10,14 @@ use fsm::policy::Policy;
 use fsm::units::{Moment, NodeId};
 
 /// A request to a node.
-pub struct Request {
+pub struct Request<'a> {
     /// The function, for the event.
-    pub function: &'static str,
+    pub function: &'a str,
     /// What it is, for the sentence "… is not possible now".
     pub what: &'static str,
 }
 
-impl Request {
+impl Request<'_> {
     /// Carries it out by `change`. None: no such node.
     pub fn of<T>(
         &self,

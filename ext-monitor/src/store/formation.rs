@@ -1,18 +1,85 @@
 //! The table `formation`.
-use super::{fetch, write};
+use super::{fetch, write, write_and_fetch};
 use crate::error::Error;
+use fsm::units::NodeId;
+use pgrx::JsonB;
+use serde::{Deserialize, Serialize};
 
-/// Whether the formation has secondaries. Nobody else changes it, drops it, or takes a node into it while this transaction runs.
-pub fn hold(formation: &str) -> Result<bool, Error> {
+/// What is set for a formation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Formation {
+    /// The database that its clients want.
+    pub database: String,
+    /// Its groups may have more than one node.
+    pub has_secondaries: bool,
+    /// How many standbys a commit waits for, at the least.
+    pub number_sync_standbys: u32,
+}
+
+/// Reads a formation. Nobody else changes it, drops it, or takes a node into it while this transaction runs.
+pub fn hold(formation: &str) -> Result<Formation, Error> {
     write(
         "SELECT 1 FROM pgautofailover.formation WHERE formationid = $1 FOR NO KEY UPDATE",
         &[formation.into()],
     )?;
-    let found = fetch(
-        "SELECT opt_secondary FROM pgautofailover.formation WHERE formationid = $1",
+    let found: Option<JsonB> = fetch(
+        "SELECT jsonb_build_object('database', dbname, 'has_secondaries', opt_secondary,
+                                   'number_sync_standbys', number_sync_standbys)
+           FROM pgautofailover.formation WHERE formationid = $1",
         &[formation.into()],
     )?;
-    found.ok_or_else(|| Error::UnknownFormation(formation.to_owned()))
+    let JsonB(found) = found.ok_or_else(|| Error::UnknownFormation(formation.to_owned()))?;
+    Ok(serde_json::from_value(found)?)
+}
+
+/// Makes a formation. False: there is one of that name.
+pub fn create(name: &str, formation: &Formation) -> Result<bool, Error> {
+    let made: Option<i64> = write_and_fetch(
+        "WITH made AS (
+           INSERT INTO pgautofailover.formation (formationid) VALUES ($1)
+           ON CONFLICT (formationid) DO NOTHING RETURNING 1)
+         SELECT pg_catalog.count(*) FROM made",
+        &[name.into()],
+    )?;
+    let made = made == Some(1);
+    if made {
+        set(name, formation)?;
+    }
+    Ok(made)
+}
+
+/// Writes down what is set for a formation.
+pub fn set(name: &str, formation: &Formation) -> Result<(), Error> {
+    write(
+        "UPDATE pgautofailover.formation f
+            SET dbname = x.database, opt_secondary = x.has_secondaries, number_sync_standbys = x.number_sync_standbys
+           FROM pg_catalog.jsonb_to_record($2) AS x(database text, has_secondaries bool, number_sync_standbys int)
+          WHERE f.formationid = $1",
+        &[name.into(), JsonB(serde_json::to_value(formation)?).into()],
+    )
+}
+
+/// Forgets a formation that is held and has no nodes, with the history of its groups.
+pub fn drop(name: &str) -> Result<(), Error> {
+    write("DELETE FROM pgautofailover.group_state WHERE formationid = $1", &[name.into()])?;
+    write("DELETE FROM pgautofailover.formation WHERE formationid = $1", &[name.into()])
+}
+
+/// How many nodes the group has that has most of them.
+pub fn largest_group(formation: &str) -> Result<i64, Error> {
+    let found = fetch(
+        "SELECT coalesce(pg_catalog.max(g.nodes), 0)
+           FROM (SELECT pg_catalog.count(*) AS nodes FROM pgautofailover.node_state
+                  WHERE formationid = $1 GROUP BY groupid) AS g",
+        &[formation.into()],
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The formation of a node.
+pub fn of_node(id: NodeId) -> Result<String, Error> {
+    let found = fetch("SELECT formationid FROM pgautofailover.node_state WHERE nodeid = $1", &[id.0.into()])?;
+    found.ok_or(Error::UnknownNode(id))
 }
 
 /// The first node of a formation, at this address, says which database its clients want; 'postgres' is what nobody asked for.

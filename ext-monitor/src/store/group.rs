@@ -107,6 +107,16 @@ pub fn all() -> Result<Vec<i32>, Error> {
     Ok(found.unwrap_or_default())
 }
 
+/// The serial numbers of a formation's groups.
+pub fn all_of(formation: &str) -> Result<Vec<i32>, Error> {
+    let found: Option<Vec<i32>> = fetch(
+        "SELECT pg_catalog.array_agg(groupserial ORDER BY groupserial) FROM pgautofailover.group_state
+          WHERE formationid = $1",
+        &[formation.into()],
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
 /// Waits until nobody else evaluates the group. Held to the end of the transaction.
 pub fn lock(serial: i32) -> Result<(), Error> {
     pg::lock_group(table()?, serial);

@@ -154,6 +154,15 @@ pub fn is_known(id: NodeId) -> Result<bool, Error> {
     Ok(found.is_some())
 }
 
+/// The node at an address.
+pub fn at(host: &str, port: i32) -> Result<Option<NodeId>, Error> {
+    let found: Option<i64> = fetch(
+        "SELECT nodeid FROM pgautofailover.node_state WHERE nodehost = $1 AND nodeport = $2",
+        &[host.into(), port.into()],
+    )?;
+    Ok(found.map(NodeId))
+}
+
 /// The nodes that an operator means by this: the one at the address, or else those of that name and port.
 pub fn named(name: &str, port: i32) -> Result<Vec<NodeId>, Error> {
     let found: Option<Vec<i64>> = fetch(
@@ -173,13 +182,19 @@ pub fn called(formation: &str, name: &str) -> Result<NodeId, Error> {
     found.map(NodeId).ok_or_else(|| Error::NoNode { formation: formation.to_owned(), name: name.to_owned() })
 }
 
-/// The formation and id of whoever has this address, or this name in the formation.
-pub fn holder(formation: &str, name: &str, host: &str, port: u16) -> Result<Option<(String, NodeId)>, Error> {
+/// The formation and id of whoever has this address, or this name in the formation, and is not node `except`.
+pub fn holder(
+    formation: &str,
+    name: &str,
+    host: &str,
+    port: u16,
+    except: NodeId,
+) -> Result<Option<(String, NodeId)>, Error> {
     let found: Option<JsonB> = fetch(
         "SELECT jsonb_build_array(formationid, nodeid) FROM pgautofailover.node_state
-          WHERE (nodehost = $3 AND nodeport = $4) OR (formationid = $1 AND nodename = $2)
+          WHERE ((nodehost = $3 AND nodeport = $4) OR (formationid = $1 AND nodename = $2)) AND nodeid <> $5
           ORDER BY nodehost = $3 AND nodeport = $4 DESC",
-        &[formation.into(), name.into(), host.into(), i32::from(port).into()],
+        &[formation.into(), name.into(), host.into(), i32::from(port).into(), except.0.into()],
     )?;
     Ok(found.map(|JsonB(value)| serde_json::from_value(value)).transpose()?)
 }
