@@ -187,6 +187,12 @@ impl Cluster {
 
     /// Runs a command with the deadline of the longest ones.
     pub fn run(&self, command: &mut Command) -> Output {
+        self.run_within(CREATE, command)
+    }
+
+    /// Runs a command; panics when it has not ended within `limit`.
+    pub fn run_within(&self, limit: Duration, command: &mut Command) -> Output {
+        let limit = patient(limit);
         let child = command
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::piped())
@@ -196,14 +202,14 @@ impl Cluster {
         let pid = child.id();
         let (done, waiting) = std::sync::mpsc::channel();
         std::thread::spawn(move || drop(done.send(child.wait_with_output())));
-        match waiting.recv_timeout(patient(CREATE)) {
+        match waiting.recv_timeout(limit) {
             Ok(output) => output.expect("reading a command's output"),
             Err(_) => {
                 process::kill_tree(pid);
                 let said = waiting.recv().expect("the thread sends").map(|output| text(&output));
                 panic!(
                     "no end within {} s: {command:?}; it said: {}",
-                    patient(CREATE).as_secs(),
+                    limit.as_secs(),
                     said.unwrap_or_default()
                 )
             }

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 /// `pg_autoctl create …`, initdb or base backup included.
 pub const CREATE: Duration = Duration::from_secs(90);
+/// All commands of a page of documentation.
+pub const PAGE: Duration = Duration::from_secs(240);
 /// Any other command.
 pub const COMMAND: Duration = Duration::from_secs(30);
 /// A server answers after `pg_ctl start`.

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod logs;
 pub mod network;
 pub mod oracles;
+pub mod page;
 pub mod process;
 pub mod server;
 pub mod session;
