@@ -3,6 +3,7 @@
 use crate::error::Error;
 use fixed::Fixed;
 use fsm::group::{Probe, Session};
+use fsm::monitor::facts::Health;
 use fsm::units::{Lsn, Millis, Moment, NodeId};
 use refusals::Refusals;
 
@@ -44,6 +45,8 @@ pub struct NodeSlot {
     pub receiver_since: Moment,
     /// When its goal was assigned.
     pub goal_since: Moment,
+    /// What was said of its health last.
+    pub health_told: Health,
 }
 
 /// What orders the heartbeats and the evaluations of one group.
@@ -149,6 +152,7 @@ impl Board {
             lsn: None,
             receiver_since: now,
             goal_since: now,
+            health_told: Health::Unknown,
         });
         (slot.group, slot.host, slot.port) = (group, Fixed::new(host), port);
         Ok(slot)

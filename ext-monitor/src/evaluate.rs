@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::notify::{self, Push};
 use crate::store::group::{self, Stored};
 use crate::store::node::Member;
-use crate::{gucs, pg, tell};
+use crate::{gucs, health, pg, tell};
 use fsm::group::{Group, Node, Session};
 use fsm::message::Receiver;
 use fsm::monitor;
@@ -74,6 +74,7 @@ pub fn evaluate<T>(
             return Err(Error::Restless { group: serial, rules });
         }
     }
+    health::tell_changes(&scene)?;
     end(&scene, &before)?;
     Ok((result, scene))
 }

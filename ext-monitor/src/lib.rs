@@ -15,6 +15,7 @@ mod board;
 mod error;
 mod evaluate;
 mod gucs;
+mod health;
 mod notify;
 mod pg;
 mod probe;

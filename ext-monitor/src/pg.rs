@@ -52,7 +52,7 @@ pub fn now() -> Moment {
 
 // ---- transactions
 
-/// Registers what [`crate::evaluate`] and [`crate::tell`] do at the end of a transaction. Every backend inherits it from the postmaster.
+/// Registers what this crate does at the end of a transaction. Every backend inherits it from the postmaster.
 pub fn watch_transactions() {
     // SAFETY: called once, in the postmaster; the callbacks live as long as the library.
     unsafe {
@@ -71,11 +71,13 @@ unsafe extern "C-unwind" fn at_transaction_end(
             crate::evaluate::at_commit();
             crate::tell::at_commit();
             crate::refuse::at_commit();
+            crate::health::at_commit();
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             crate::evaluate::at_abort();
             crate::tell::at_abort();
             crate::refuse::at_abort();
+            crate::health::at_abort();
         }
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => crate::evaluate::at_prepare(),
         _ => {}
@@ -93,11 +95,13 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             crate::tell::at_release(own, parent);
             crate::refuse::at_release(own, parent);
+            crate::health::at_release(own, parent);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             crate::evaluate::at_abort();
             crate::tell::at_rollback(own);
             crate::refuse::at_rollback(own);
+            crate::health::at_rollback(own);
         }
         _ => {}
     }

@@ -61,10 +61,12 @@ fn printable(text: &str) -> String {
 
 // ---- what operators ask for
 
-/// An operator's command to a group that is under evaluation, before it changes anything.
+/// An operator's command to a group that is under evaluation. The event shows the node as the command found it.
 pub fn command(scene: &Scene, node: Option<NodeId>, what: &str) -> Result<(), Error> {
-    let node = node.and_then(|id| Some((scene.member(id)?, scene.group.node(id)?)));
-    let subject = node.map_or_else(|| group_name(&scene.stored), |(member, _)| name(member));
+    let member = scene.stored.members.iter().find(|member| Some(member.id) == node);
+    let found = member.map(|member| member.node(None, scene.now));
+    let node = member.zip(found.as_ref());
+    let subject = member.map_or_else(|| group_name(&scene.stored), name);
     let text = format!("{subject}: {what}, asked for by \"{}\"", pg::session_user());
     say(&Event { node, ..of_group(scene, &text) }).map(drop)
 }

@@ -2,6 +2,7 @@
 //! is written: LSN and time go to the board.
 use super::arguments::{self, given};
 use super::{ask, check_database};
+use crate::board::NodeSlot;
 use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
 use crate::refuse::About;
@@ -11,6 +12,7 @@ use crate::{gucs, notify, pg, session};
 use fsm::group::{Group, Session};
 use fsm::message::{Assignment, Peer, Promotion, Receiver, Report, Upstream, VERSION};
 use fsm::monitor;
+use fsm::monitor::facts::Health;
 use fsm::password::{self, Password};
 use fsm::policy::Policy;
 use fsm::state::State;
@@ -79,8 +81,9 @@ fn again(report: &Report) -> Result<Option<String>, Error> {
             let settled = board.group(answer.serial).is_some_and(|group| {
                 !group.under_evaluation && !group.unsettled && group.generation == answer.generation
             });
-            let Some(slot) = board.node(report.node).filter(|slot| settled && slot.session_number == mine)
-            else {
+            // Whoever was not well is evaluated, so that it is told of that it is.
+            let mine = |slot: &&mut NodeSlot| slot.session_number == mine && slot.health_told == Health::Good;
+            let Some(slot) = board.node(report.node).filter(|slot| settled && mine(slot)) else {
                 return false;
             };
             slot.heard = Some(now);
