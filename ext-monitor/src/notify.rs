@@ -6,6 +6,9 @@ use fsm::monitor::facts::Health;
 use pgrx::prelude::*;
 use serde_json::json;
 
+/// In bytes. A notification has room for less than 8000, and each byte may take six in JSON; the other names are shorter.
+const LONGEST_FORMATION: usize = 1_000;
+
 /// What a group's keepers are asked over their push channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Push {
@@ -46,7 +49,7 @@ pub fn state(
     let payload = json!({
         "type": "state",
         "eventId": event,
-        "formation": formation,
+        "formation": &formation[..formation.floor_char_boundary(LONGEST_FORMATION)],
         "groupId": group,
         "nodeId": node.id,
         "name": member.name,
