@@ -23,6 +23,10 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// How often the board is compared with the tables, for what neither commits nor reports tell.
 const WAKE_UP: Duration = Duration::from_secs(30);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// Events are deleted few at a time, and groups are looked at in between.
+const PRUNED_AT_ONCE: i64 = 1_000;
+const BETWEEN_PRUNINGS: Duration = Duration::from_millis(50);
+const RETRY_PRUNING: Duration = Duration::from_secs(10);
 
 /// One server under watch.
 struct Watched {
@@ -75,7 +79,7 @@ impl Watch {
             probe_number: 0,
             local: Local::new(),
             next_wake_up: now,
-            next_pruning: now + HOUR,
+            next_pruning: now,
             next_look: now,
         }
     }
@@ -202,8 +206,11 @@ impl Watch {
             }
         }
         if now >= self.next_pruning {
-            self.local.prune_events().await;
-            self.next_pruning = now + HOUR;
+            self.next_pruning = match self.local.prune_events(PRUNED_AT_ONCE).await {
+                Some(pruned) if pruned < PRUNED_AT_ONCE => now + HOUR,
+                Some(_) => now + BETWEEN_PRUNINGS,
+                None => now + RETRY_PRUNING,
+            };
         }
     }
 
@@ -216,7 +223,8 @@ impl Watch {
         let look = restless.then_some(now + RESTLESS);
         // Silence has no bell: look often enough to notice it begin.
         let silence = (!targets.is_empty()).then_some(now + Duration::from_millis(500));
-        let moments = probes.chain(retry).chain(look).chain(silence).chain([self.next_wake_up]);
+        let moments =
+            probes.chain(retry).chain(look).chain(silence).chain([self.next_wake_up, self.next_pruning]);
         moments.min().unwrap_or(self.next_wake_up).max(now + Duration::from_millis(1))
     }
 }

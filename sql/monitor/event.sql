@@ -35,9 +35,24 @@ COMMENT ON TABLE pgautofailover.event_facts IS 'the group as a rule saw it when 
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.event_facts', '');
 GRANT SELECT ON pgautofailover.event_facts TO autoctl_node;
 
+CREATE FUNCTION pgautofailover.wanted_events(count int) RETURNS int
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
+BEGIN
+    IF count < 0 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('%s is not a number of events', count),
+            HINT = 'Give 0 or more; NULL means 10.';
+    END IF;
+    RETURN coalesce(count, 10);
+END
+$$;
+COMMENT ON FUNCTION pgautofailover.wanted_events IS 'internal: how many events last_events was asked for';
+GRANT EXECUTE ON FUNCTION pgautofailover.wanted_events TO autoctl_node;
+
 CREATE FUNCTION pgautofailover.last_events(count int DEFAULT 10) RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
-    SELECT * FROM (SELECT * FROM pgautofailover.event ORDER BY eventid DESC LIMIT count) AS latest ORDER BY eventid
+    SELECT * FROM (SELECT * FROM pgautofailover.event ORDER BY eventid DESC
+                    LIMIT pgautofailover.wanted_events(count)) AS latest ORDER BY eventid
 $$;
 COMMENT ON FUNCTION pgautofailover.last_events(int) IS 'the latest events of all formations, oldest first';
 GRANT EXECUTE ON FUNCTION pgautofailover.last_events(int) TO autoctl_node;
@@ -46,7 +61,8 @@ CREATE FUNCTION pgautofailover.last_events(formation_id text, count int DEFAULT 
 RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
     SELECT * FROM (SELECT * FROM pgautofailover.event e WHERE e.formationid = formation_id
-                    ORDER BY eventid DESC LIMIT count) AS latest ORDER BY eventid
+                    ORDER BY eventid DESC
+                    LIMIT pgautofailover.wanted_events(count)) AS latest ORDER BY eventid
 $$;
 COMMENT ON FUNCTION pgautofailover.last_events(text, int) IS 'the latest events of a formation, oldest first';
 GRANT EXECUTE ON FUNCTION pgautofailover.last_events(text, int) TO autoctl_node;
@@ -55,20 +71,23 @@ CREATE FUNCTION pgautofailover.last_events(formation_id text, group_id int, coun
 RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
     SELECT * FROM (SELECT * FROM pgautofailover.event e WHERE e.formationid = formation_id AND e.groupid = group_id
-                    ORDER BY eventid DESC LIMIT count) AS latest ORDER BY eventid
+                    ORDER BY eventid DESC
+                    LIMIT pgautofailover.wanted_events(count)) AS latest ORDER BY eventid
 $$;
 COMMENT ON FUNCTION pgautofailover.last_events(text, int, int) IS 'the latest events of a group, oldest first';
 GRANT EXECUTE ON FUNCTION pgautofailover.last_events(text, int, int) TO autoctl_node;
 
-CREATE FUNCTION pgautofailover.prune_events() RETURNS bigint
+CREATE FUNCTION pgautofailover.prune_events(most bigint DEFAULT 1000) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
     WITH old AS (
-        DELETE FROM pgautofailover.event
+        SELECT eventid FROM pgautofailover.event
          WHERE eventtime < now() - current_setting('pgautofailover.event_retention')::interval
-        RETURNING 1)
-    SELECT count(*) FROM old
+         ORDER BY eventtime LIMIT most FOR UPDATE SKIP LOCKED),
+    gone AS (
+        DELETE FROM pgautofailover.event e USING old WHERE e.eventid = old.eventid RETURNING 1)
+    SELECT count(*) FROM gone
 $$;
-COMMENT ON FUNCTION pgautofailover.prune_events IS 'deletes events older than pgautofailover.event_retention; the worker calls it once an hour';
+COMMENT ON FUNCTION pgautofailover.prune_events IS 'deletes events older than pgautofailover.event_retention, oldest first and no more than asked for; the worker calls it at its start and once an hour';
 
 CREATE FUNCTION pgautofailover.tell_refusals() RETURNS void
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp

@@ -78,9 +78,14 @@ impl Local {
         self.call("SELECT pgautofailover.tell_refusals()").await;
     }
 
-    /// Deletes events that are too old.
-    pub async fn prune_events(&mut self) {
-        self.call("SELECT pgautofailover.prune_events()").await;
+    /// Deletes at most `most` events that are too old; how many. None: not now.
+    pub async fn prune_events(&mut self, most: i64) -> Option<i64> {
+        let open = self.connected().await?;
+        let arguments: &[&(dyn ToSql + Sync)] = &[&most];
+        let query = open.client.query_one("SELECT pgautofailover.prune_events($1)", arguments);
+        let outcome = timeout(ANSWER_WITHIN, query).await;
+        let pruned = outcome.as_ref().ok().and_then(|row| row.as_ref().ok()?.try_get(0).ok());
+        if self.note(outcome) { pruned } else { None }
     }
 
     async fn call(&mut self, query: &str) -> bool {
