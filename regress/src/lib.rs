@@ -18,6 +18,7 @@ pub mod deadlines;
 pub mod encryption;
 pub mod install;
 pub mod ledger;
+pub mod listener;
 pub mod logs;
 pub mod network;
 pub mod oracles;
