@@ -1,10 +1,11 @@
 //! A real client that LISTENs, and writes down what it hears in the order in which it comes.
 use crate::deadlines::CONNECT;
+use crate::session::secured;
 use std::future::poll_fn;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use tokio::runtime::Builder;
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Config};
 
 /// One notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Listener {
 }
 
 async fn hear(config: Config, listen: String, ready: Sender<()>, tell: Sender<Heard>) {
-    let (client, mut connection) = config.connect(NoTls).await.expect("connecting");
+    let (client, mut connection) = secured(&config).connect().await.expect("connecting");
     let messages = async {
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notification(note) = message {

@@ -62,7 +62,7 @@ impl Session {
     /// Connects to the first of the config's hosts that will do.
     pub fn open(config: &Config) -> Result<Session, SqlError> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
-        let target = Target { config: config.clone(), ssl: encryption::of_clients() };
+        let target = secured(config);
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let client = within(&runtime, CONNECT * hosts, async {
             let (client, connection) = target.connect().await?;
@@ -104,6 +104,11 @@ pub fn target(host: &str, port: u16, user: &str, password: &str, database: &str)
     let mut config = Config::new();
     config.host(host).port(port).user(user).password(password).dbname(database).connect_timeout(CONNECT);
     config
+}
+
+/// How to connect: as the nodes and their clients are told by default.
+pub fn secured(config: &Config) -> Target {
+    Target { config: config.clone(), ssl: encryption::of_clients() }
 }
 
 fn within<T>(
