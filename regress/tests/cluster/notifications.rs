@@ -115,6 +115,11 @@ fn ask(cluster: &Cluster, sql: &str) -> String {
     cluster.ask_monitor(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
+#[track_caller]
+fn ask_in_vain(cluster: &Cluster, sql: &str) {
+    cluster.ask_monitor(sql).expect_err(sql);
+}
+
 /// A monitor, and a group of a writer and `standbys` more, which are nothing but names. Their ids.
 fn simulated(cluster: &Cluster, standbys: usize) -> Vec<i64> {
     let register = |n: usize| {
@@ -235,6 +240,8 @@ fn refusals_and_commands_are_events() {
         refused("SELECT pgautofailover.perform_failover()", "55000");
     }
     refused("SELECT pgautofailover.drop_formation('default')", "55000");
+    // A sentence has no control characters, and fits into a notification.
+    ask_in_vain(&cluster, "SELECT pgautofailover.perform_failover(E'two\\nlines, ' || repeat('ä', 5000), 0)");
     let session = Session::open(&cluster.monitor_config()).expect("connecting");
     // A node that is not known here reports once a second; that is said once.
     for _ in 0..50 {
@@ -246,7 +253,15 @@ fn refusals_and_commands_are_events() {
         events.iter().filter(|event| parts.iter().all(|part| event.text.contains(part))).count()
     };
     let expected: &[(&[&str], usize)] = &[
-        (&["perform_failover refused to \"autoctl_node\"", "(SQLSTATE 55000)"], 2),
+        (
+            &[
+                "perform_failover refused to \"autoctl_node\"",
+                "a failover is not possible",
+                "(SQLSTATE 55000)",
+            ],
+            2,
+        ),
+        (&["perform_failover refused to", "two lines, ää"], 1),
         (&["drop_formation refused to \"autoctl_node\"", "still has nodes", "(SQLSTATE 55000)"], 1),
         (&["keeper_report refused to \"autoctl_node\"", "4711", "(SQLSTATE 42704)"], 1),
     ];
