@@ -191,10 +191,12 @@ mod tests {
     #[test]
     fn the_commands_of_the_reference_are_there() {
         for line in [
-            "create monitor --pgdata /d --pgport 6000 --hostname h --listen * --auth trust --pgctl /b/pg_ctl",
+            "create monitor --pgdata /d --pgport 6000 --hostname h --listen * --auth trust --pgctl /b/pg_ctl --run",
             "create postgres --pgdata /d --pgport 6000 --hostname h --name n --listen * --dbname d --username u \
              --formation f --group 1 --monitor postgres://m --auth scram-sha-256 --candidate-priority 50 \
              --replication-quorum false --no-wait --pgctl /b/pg_ctl",
+            "create postgres --pgdata /d --no-restart",
+            "create postgres --pgdata /d --run",
             "show events --count 5 --json",
             "show uri --formation f",
             "config get",

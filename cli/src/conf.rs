@@ -28,6 +28,11 @@ pub fn with_in_block(text: &str, settings: &[(&str, String)]) -> String {
     with_block(text, &lines.lines().map(str::to_owned).collect::<Vec<_>>())
 }
 
+/// Whether a line sets that name.
+fn sets(line: &str, name: &str) -> bool {
+    line.split('=').next().unwrap_or_default().trim().eq_ignore_ascii_case(name)
+}
+
 /// A line of postgresql.conf.
 pub fn line(name: &str, value: &str) -> String {
     format!("{name} = {}", quote(value))
@@ -35,10 +40,7 @@ pub fn line(name: &str, value: &str) -> String {
 
 /// `text` without any line that sets one of `names`.
 pub fn without(text: &str, names: &[&str]) -> String {
-    let keep = |line: &&str| {
-        let name = line.split('=').next().unwrap_or_default().trim();
-        !names.iter().any(|other| other.eq_ignore_ascii_case(name))
-    };
+    let keep = |line: &&str| !names.iter().any(|name| sets(line, name));
     text.lines().filter(keep).map(|line| format!("{line}\n")).collect()
 }
 

@@ -1,11 +1,18 @@
 //! What stands in a data directory, and how to reach the server that runs there.
 use crate::error::{Error, Result};
+use crate::printer::Progress;
 use crate::sql::{Failure, Session};
 use connection::Target;
 use node_files::{StateDir, durable};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tokio_postgres::Config;
+
+/// Between two looks at a server on its way.
+const LOOK: Duration = Duration::from_millis(50);
+/// For a server to come up or go down: a recovery takes its time.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What stands at the path of a data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +90,43 @@ pub fn put_in_place(made: &Path, pgdata: &Path) -> Result<()> {
 /// The server that runs there, if one does.
 pub fn running(pgdata: &Path) -> Option<Running> {
     let running = parse_lock_file(&std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?)?;
-    alive(running.pid).then_some(running)
+    (alive(running.pid) && works_in(running.pid, pgdata)).then_some(running)
+}
+
+/// The server that runs there, once it has come up or gone down: an interrupted command leaves one on its way.
+pub fn settled(pgdata: &Path) -> Result<Option<Running>> {
+    let started = Instant::now();
+    let mut progress = None;
+    loop {
+        let text = std::fs::read_to_string(pgdata.join("postmaster.pid")).unwrap_or_default();
+        let pid = text.lines().next().and_then(|pid| pid.trim().parse().ok());
+        if !pid.is_some_and(|pid| alive(pid) && works_in(pid, pgdata)) {
+            return Ok(None);
+        }
+        let status = text.lines().nth(7).unwrap_or_default().trim();
+        if matches!(status, "ready" | "standby") {
+            return match parse_lock_file(&text) {
+                Some(running) => Ok(Some(running)),
+                None => Err(Error::config(format!(
+                    "the server in \"{}\" has no Unix socket, by which it is managed",
+                    pgdata.display()
+                ))
+                .hint("set unix_socket_directories, restart it, and repeat this command")),
+            };
+        }
+        if started.elapsed() >= PATIENCE {
+            return Err(Error::state(format!(
+                "the server in \"{}\" has been {} for {} s",
+                pgdata.display(),
+                if status.is_empty() { "starting" } else { status },
+                PATIENCE.as_secs()
+            ))
+            .hint("see its log, and repeat this command when it is up"));
+        }
+        let what = || Progress::start(&format!("waits for the server in \"{}\"", pgdata.display()));
+        progress.get_or_insert_with(what);
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Refuses when no server runs there.
@@ -123,6 +166,16 @@ fn parse_lock_file(text: &str) -> Option<Running> {
         port: lines.get(3)?.parse().ok()?,
         socket: PathBuf::from(socket),
     })
+}
+
+/// A server works in its data directory. After a crash of the machine its number may be another program's.
+fn works_in(pid: u32, pgdata: &Path) -> bool {
+    let directory = std::fs::read_link(format!("/proc/{pid}/cwd"));
+    match (directory, std::fs::canonicalize(pgdata)) {
+        (Ok(directory), Ok(pgdata)) => directory == pgdata,
+        // Somebody else's process: it cannot be told.
+        (_, _) => true,
+    }
 }
 
 /// A process that runs. One that is dead and not yet reaped does not.

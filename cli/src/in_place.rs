@@ -17,17 +17,35 @@ mod swap;
 pub mod sync;
 mod work;
 
+use crate::error::{Error, Result};
 use crate::log;
 use node_files::{Copy, Phase, StateDir};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use tracing::{error, info};
 use work::{Interrupted, Work};
 
 pub use clone::{fetch, room};
 pub use space::size_of;
+
+/// Refuses a PGDATA that no copy could replace.
+pub fn can_replace(pgdata: &Path, state_dir: &StateDir) -> Result<()> {
+    swap::check(pgdata, state_dir).map_err(refusal)
+}
+
+/// Puts a copy in the place of PGDATA. Where the old one is kept.
+pub fn replace(pgdata: &Path, copy: &Path, state_dir: &StateDir) -> Result<PathBuf> {
+    swap::swap(pgdata, copy, state_dir).map_err(refusal)
+}
+
+fn refusal(interrupted: Interrupted) -> Error {
+    match interrupted {
+        Interrupted::Failed(why) => Error::config(why),
+        Interrupted::Stopped => Error::config("stopped"),
+    }
+}
 
 /// How the library calls us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +98,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Order> {
     Some(Order { pgdata: pgdata?, state_dir, postgres: postgres?, arguments: arguments.collect() })
 }
 
-fn prepare(order: &Order) -> Result<(), Interrupted> {
+fn prepare(order: &Order) -> std::result::Result<(), Interrupted> {
     let Some(mut phase) = Phase::read(&order.state_dir)? else { return Ok(()) };
     log::for_the_server();
     let mut work = Work::begin(&order.pgdata, &order.state_dir, &order.postgres)?;
@@ -99,7 +117,7 @@ fn prepare(order: &Order) -> Result<(), Interrupted> {
 }
 
 /// PGDATA is whole. The marker goes first: what was saved is of no use without it, and harmless.
-fn finish(work: &Work) -> Result<(), Interrupted> {
+fn finish(work: &Work) -> std::result::Result<(), Interrupted> {
     Phase::clear(&work.state_dir)?;
     saved::forget(&work.state_dir)?;
     // The directory may be another one now, and the server expects to start in a place that exists.

@@ -28,6 +28,7 @@ pub struct Place {
 impl Place {
     /// Refuses a place where the server could not start.
     pub fn check(&self) -> Result<()> {
+        self.check_room()?;
         let socket = self.state_dir.path().join(format!(".s.PGSQL.{}", self.port));
         // The limit of the operating system for the path of a Unix socket is 107 bytes.
         if socket.as_os_str().len() > 107 {
@@ -38,15 +39,6 @@ impl Place {
             .hint("give --pgdata a shorter path"));
         }
         let parent = self.pgdata.parent().unwrap_or(Path::new("/"));
-        let nearest = parent.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
-        if nix::unistd::access(nearest, nix::unistd::AccessFlags::W_OK).is_err() {
-            return Err(Error::config(format!(
-                "the user {} may not write in \"{}\"",
-                datadir::os_user(),
-                nearest.display()
-            ))
-            .hint("give --pgdata a place below a directory of this user"));
-        }
         let device = |path: &Path| std::fs::metadata(path).map(|about| about.dev()).ok();
         if self.pgdata.exists() && device(&self.pgdata) != device(parent) {
             return Err(Error::config(format!(
@@ -57,6 +49,21 @@ impl Place {
         }
         for address in self.listen.split(',').map(str::trim).filter(|address| !address.is_empty()) {
             self.check_address(if address == "*" { "0.0.0.0" } else { address })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a place where we could not put our own files.
+    pub fn check_room(&self) -> Result<()> {
+        let parent = self.pgdata.parent().unwrap_or(Path::new("/"));
+        let nearest = parent.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
+        if nix::unistd::access(nearest, nix::unistd::AccessFlags::W_OK).is_err() {
+            return Err(Error::config(format!(
+                "the user {} may not write in \"{}\"",
+                datadir::os_user(),
+                nearest.display()
+            ))
+            .hint("give --pgdata a place below a directory of this user"));
         }
         Ok(())
     }
@@ -94,13 +101,13 @@ impl Place {
         std::fs::create_dir_all(&log).map_err(Error::io("create", &log))
     }
 
-    /// A new cluster. Made beside its place and moved there when it is whole: what is in the place is never half a cluster.
-    pub fn make_cluster(&self, postgres: &Postgres, access: Access) -> Result<()> {
+    /// A new cluster, beside its place, to be put there when it is whole: what is in the place is never half a cluster.
+    pub fn make_cluster(&self, postgres: &Postgres, access: Access) -> Result<PathBuf> {
         let _progress = Progress::start(&format!("making the cluster in \"{}\"", self.pgdata.display()));
         let made = in_place::room(&self.state_dir)?;
         postgres.initdb(&made)?;
         access.begin(&made)?;
-        datadir::put_in_place(&made, &self.pgdata)
+        Ok(made)
     }
 
     /// Writes our block into postgresql.conf of the cluster in `pgdata`.
@@ -112,7 +119,8 @@ impl Place {
         own: &[(&str, String)],
     ) -> Result<()> {
         let path = pgdata.join("postgresql.conf");
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        // Missing in the copy of a node that keeps its configuration elsewhere.
+        let text = read(&path)?.unwrap_or_default();
         let libraries = postgres.setting(pgdata, "shared_preload_libraries").unwrap_or_default();
         let mut settings = vec![
             ("listen_addresses", self.listen.clone()),
@@ -168,6 +176,14 @@ pub fn node_settings() -> Vec<(&'static str, String)> {
         settings.push(("recovery_init_sync_method", "syncfs".to_owned()));
     }
     settings
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io("read", path)(cause)),
+    }
 }
 
 /// This machine's name.

@@ -1,5 +1,7 @@
 //! `pg_autoctl`: the command line of the pair, and the helper that the keeper's library calls between two lives of a server.
+mod adopt;
 mod args;
+mod birth;
 mod certificate;
 mod commands;
 mod conf;
@@ -7,12 +9,17 @@ mod context;
 mod datadir;
 mod enrol;
 mod error;
+mod found;
 mod hba;
 mod in_place;
 mod install;
+mod join;
+mod last_start;
+mod live;
 mod local_view;
 mod log;
 mod monitor;
+mod next_life;
 mod ordinary;
 mod postgres;
 mod printer;

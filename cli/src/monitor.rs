@@ -46,6 +46,8 @@ pub struct Registration<'a> {
     pub candidate_priority: i32,
     /// Commits may wait for it.
     pub replication_quorum: bool,
+    /// The first goal that it must get, or none at all; `Init`: the monitor's choice.
+    pub initial: State,
 }
 
 /// The monitor's answer to a registration.
@@ -64,6 +66,8 @@ pub enum Registered {
     },
     /// Not now; ask again. The reason.
     NotYet(String),
+    /// Its cluster is not the group's: their system identifiers differ.
+    OtherCluster,
 }
 
 impl Monitor {
@@ -117,7 +121,8 @@ impl Monitor {
             "SELECT assigned_node_id, assigned_group_id, assigned_group_state::text, assigned_node_name::text \
              FROM pgautofailover.register_node(formation_id => $1, node_host => $2, node_port => $3, \
              dbname => $4::text::name, node_name => $5, sysidentifier => $6, desired_group_id => $7, \
-             candidate_priority => $8, replication_quorum => $9)",
+             candidate_priority => $8, replication_quorum => $9, \
+             initial_group_role => $10::text::pgautofailover.replication_state)",
             &[
                 &node.formation,
                 &node.host,
@@ -128,12 +133,14 @@ impl Monitor {
                 &node.group,
                 &node.candidate_priority,
                 &node.replication_quorum,
+                &node.initial.as_str(),
             ],
         );
         let rows = match answer {
             Err(failure) if failure.sqlstate() == Some("55006") => {
                 return Ok(Registered::NotYet(failure.to_string()));
             }
+            Err(failure) if failure.sqlstate() == Some("23P01") => return Ok(Registered::OtherCluster),
             other => other.map_err(|failure| self.error(&failure))?,
         };
         let row = rows.first().ok_or_else(|| self.nonsense("register_node", "nothing"))?;

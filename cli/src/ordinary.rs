@@ -1,5 +1,6 @@
 //! Makes an ordinary server of a node that has left its group: what is ours goes out of its configuration, and what its
 //! clients know it by (port, addresses, logs) stays. Every step may be repeated.
+use crate::adopt;
 use crate::conf;
 use crate::context::KEEPER_LIBRARY;
 use crate::datadir::{self, Running};
@@ -55,7 +56,7 @@ pub fn has_library(running: &Running) -> Result<bool> {
 }
 
 fn loads_library(list: &str) -> bool {
-    list.split(',').any(|name| name.trim().trim_matches('"') == KEEPER_LIBRARY)
+    adopt::names(list, KEEPER_LIBRARY)
 }
 
 fn refused(failure: Failure) -> Error {

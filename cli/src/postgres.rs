@@ -1,8 +1,11 @@
 //! PostgreSQL's own programs: where they are, and how we call them.
+use crate::datadir::{self, Running};
 use crate::error::{Error, Kind, Result};
 use crate::in_place::child;
+use crate::last_start;
 use fsm::units::Timeline;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
@@ -23,6 +26,8 @@ pub struct Control {
     pub segment_size: u64,
     /// The timeline of its last checkpoint.
     pub timeline: Timeline,
+    /// It was a standby, or was being restored, when it stopped.
+    pub in_recovery: bool,
 }
 
 impl Postgres {
@@ -127,14 +132,32 @@ impl Postgres {
     /// Starts the server in the background and waits until it answers. `log` gets what it says before its log collector runs.
     pub fn start(&self, pgdata: &Path, log: &Path) -> Result<()> {
         let mut command = self.command("pg_ctl");
-        command.args(["start", "-w", "-s", "-D"]).arg(pgdata).arg("-l").arg(log);
-        let logs = log.parent().unwrap_or(log);
-        let before = logs_in(logs);
-        finished(&mut command).map(|_| ()).map_err(|error| {
-            let cause = reason(&written_since(&before, logs)).unwrap_or(error.message);
-            let failed = format!("the server in \"{}\" did not start: {cause}", pgdata.display());
-            Error::new(Kind::PgCtl, failed).hint(format!("see the logs in \"{}\"", logs.display()))
-        })
+        command.args(["start", "-w", "-s", "-t", PATIENCE, "-D"]).arg(pgdata).arg("-l").arg(log);
+        if let Some(way) = last_start::way_to_configuration(pgdata) {
+            // A shell takes this apart.
+            command.arg("-o").arg(format!("-c '{}'", way.replace('\'', "'\\''")));
+        }
+        begin_life(&mut command, pgdata, log)
+    }
+
+    /// Ends the server's life, with its sessions, and begins the next one with the same arguments and the same environment.
+    pub fn restart(&self, running: &Running, pgdata: &Path, log: &Path) -> Result<()> {
+        let mut command = self.command("pg_ctl");
+        // An archive command may live on what the server was given.
+        if let Ok(environment) = std::fs::read(format!("/proc/{}/environ", running.pid)) {
+            command.env_clear();
+            for entry in environment.split(|byte| *byte == 0) {
+                let mut parts = entry.splitn(2, |byte| *byte == b'=');
+                if let (Some(name), Some(value)) = (parts.next(), parts.next())
+                    && !matches!(name, b"" | b"NOTIFY_SOCKET" | b"PG_GRANDPARENT_PID")
+                {
+                    command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+                }
+            }
+        }
+        command.args(["restart", "-w", "-s", "-t", PATIENCE, "-m", "fast", "-D"]).arg(pgdata);
+        command.arg("-l").arg(log);
+        begin_life(&mut command, pgdata, log)
     }
 
     /// Stops the server, ending its sessions.
@@ -146,28 +169,23 @@ impl Postgres {
         })
     }
 
-    /// Stops the server and starts it again with the arguments it had. `log` gets what it says before its log collector runs.
-    pub fn restart(&self, pgdata: &Path, log: &Path) -> Result<()> {
-        let mut command = self.command("pg_ctl");
-        command.args(["restart", "-w", "-s", "-m", "fast", "-D"]).arg(pgdata).arg("-l").arg(log);
-        finished(&mut command).map(|_| ()).map_err(|error| {
-            Error::new(
-                Kind::PgCtl,
-                format!("the server in \"{}\" did not restart ({error})", pgdata.display()),
-            )
-            .hint(format!("see the logs in \"{}\"", log.parent().unwrap_or(log).display()))
-        })
-    }
-
     /// Has the server read its configuration files again.
     pub fn reload(&self, pgdata: &Path) -> Result<()> {
         finished(self.command("pg_ctl").args(["reload", "-s", "-D"]).arg(pgdata)).map(|_| ())
     }
 
-    /// The value of a setting as the configuration files give it, whether the server runs or not.
+    /// The value of a setting in the next life of the server, in its base unit, whether it runs now or not: as the
+    /// configuration files give it, and for one that runs the arguments of its start.
     /// `None`: the files do not set it and the server alone does not know it.
     pub fn setting(&self, pgdata: &Path, name: &str) -> Option<String> {
-        let output = self.command("postgres").arg("-D").arg(pgdata).arg("-C").arg(name).output().ok()?;
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(pgdata);
+        if datadir::running(pgdata).is_some() {
+            command.args(last_start::arguments(pgdata));
+        } else if let Some(way) = last_start::way_to_configuration(pgdata) {
+            command.arg("-c").arg(way);
+        }
+        let output = command.arg("-C").arg(name).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
@@ -186,6 +204,13 @@ impl Postgres {
         })
     }
 
+    /// The settings that a standby must not have lower than the server its data come from, with that server's values: it
+    /// would not start, or stop replaying. The control file knows them, wherever the configuration was kept.
+    pub fn least_for_standby(&self, pgdata: &Path) -> Result<Vec<(&'static str, u64)>> {
+        let mut command = self.command("pg_controldata");
+        Ok(parse_least(&finished(command.arg("-D").arg(pgdata).env("LC_ALL", "C"))?))
+    }
+
     /// A call of `pg_basebackup`, still without an address: everything into `target`, with the WAL it needs.
     pub fn basebackup(&self, target: &Path, slot: &str) -> Command {
         let mut command = self.command("pg_basebackup");
@@ -199,6 +224,20 @@ impl Postgres {
         ]);
         command
     }
+}
+
+/// Seconds for a life of a server to end or to begin: a checkpoint of everything, a recovery from a crash.
+const PATIENCE: &str = "3600";
+
+/// Runs pg_ctl, and finds the reason of a failure in what the server said.
+fn begin_life(command: &mut Command, pgdata: &Path, log: &Path) -> Result<()> {
+    let logs = log.parent().unwrap_or(log);
+    let before = logs_in(logs);
+    finished(command).map(|_| ()).map_err(|error| {
+        let cause = reason(&written_since(&before, logs)).unwrap_or(error.message);
+        let failed = format!("the server in \"{}\" did not start: {cause}", pgdata.display());
+        Error::new(Kind::PgCtl, failed).hint(format!("see the logs in \"{}\"", logs.display()))
+    })
 }
 
 fn candidates(pgdata: Option<&Path>, version: Option<&str>) -> Vec<PathBuf> {
@@ -295,6 +334,18 @@ fn major_of(version: &str) -> Option<String> {
     (!major.is_empty()).then_some(major)
 }
 
+fn parse_least(text: &str) -> Vec<(&'static str, u64)> {
+    const NAMES: [(&str, &str); 5] = [
+        ("max_connections setting:", "max_connections"),
+        ("max_worker_processes setting:", "max_worker_processes"),
+        ("max_wal_senders setting:", "max_wal_senders"),
+        ("max_prepared_xacts setting:", "max_prepared_transactions"),
+        ("max_locks_per_xact setting:", "max_locks_per_transaction"),
+    ];
+    let value = |words: &str| text.lines().find_map(|line| line.strip_prefix(words)?.trim().parse().ok());
+    NAMES.into_iter().filter_map(|(words, name)| Some((name, value(words)?))).collect()
+}
+
 fn parse_control(text: &str) -> Option<Control> {
     let field = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;
@@ -304,6 +355,9 @@ fn parse_control(text: &str) -> Option<Control> {
         system_identifier: field("Database system identifier")?,
         segment_size: field("Bytes per WAL segment")?,
         timeline: Timeline(u32::try_from(field("Latest checkpoint's TimeLineID")?).ok()?),
+        in_recovery: text
+            .lines()
+            .any(|line| line.starts_with("Database cluster state:") && line.contains("recovery")),
     })
 }
 
@@ -328,15 +382,18 @@ mod tests {
 
     #[test]
     fn control_data_is_read() {
-        let text = "pg_control version number: 1300\nDatabase system identifier:           7123456789012345678\n\
+        let text = "pg_control version number: 1300\nDatabase cluster state:               shut down in recovery\nDatabase system identifier:           7123456789012345678\n\
                     Latest checkpoint's TimeLineID:       2\nLatest checkpoint's PrevTimeLineID:   1\n\
                     Bytes per WAL segment:                16777216\n";
         let expected = Control {
             system_identifier: 7_123_456_789_012_345_678,
             segment_size: 16_777_216,
             timeline: Timeline(2),
+            in_recovery: true,
         };
         assert_eq!(parse_control(text), Some(expected));
         assert_eq!(parse_control("nothing"), None);
+        let text = "max_connections setting:              500\nmax_prepared_xacts setting:           0\n";
+        assert_eq!(parse_least(text), [("max_connections", 500), ("max_prepared_transactions", 0)]);
     }
 }

@@ -23,6 +23,7 @@ pub mod logs;
 pub mod network;
 pub mod oracles;
 pub mod page;
+pub mod plain;
 pub mod process;
 pub mod server;
 pub mod session;

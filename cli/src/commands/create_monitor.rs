@@ -1,6 +1,6 @@
 //! `create monitor`
 use crate::context::{Context, MONITOR_LIBRARY, Part};
-use crate::datadir::{self, Content};
+use crate::datadir::{self, Content, Running};
 use crate::error::{Error, Kind, Result};
 use crate::hba::{Access, Auth};
 use crate::install::{self, Place};
@@ -12,14 +12,15 @@ use connection::Address;
 use connection::address::{MONITOR_DATABASE, MONITOR_ROLE};
 use node_files::{Secrets, StateDir, identity};
 use serde_json::json;
+use std::path::Path;
 use tracing::info;
 
 /// Options of `create monitor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Port of the server
-    #[arg(long, default_value_t = 5432)]
-    pgport: u16,
+    /// Port of the server [default: the one that it has, else 5432]
+    #[arg(long)]
+    pgport: Option<u16>,
     /// Name or address that nodes reach it by [default: this machine's name]
     #[arg(long)]
     hostname: Option<String>,
@@ -33,27 +34,45 @@ pub struct Args {
     ssl: SslOptions,
     #[command(flatten)]
     no_ssl: NoSsl,
+    /// Run the server in the foreground then, as `pg_autoctl run` does
+    #[arg(long)]
+    run: bool,
 }
+
+const DEFAULT_PORT: u16 = 5432;
 
 /// Makes what is missing of a monitor, in an order in which each step can be repeated.
 pub fn run(args: &Args, context: &Context) -> Result<View> {
     let (pgdata, postgres) = (context.pgdata()?.to_path_buf(), context.postgres()?);
+    let server = datadir::settled(&pgdata)?;
+    let running = server.is_some();
     let place = Place {
         state_dir: StateDir::beside(&pgdata),
-        pgdata,
         listen: args.listen.clone(),
-        port: args.pgport,
+        port: port(args, server.as_ref(), &pgdata, &postgres)?,
+        pgdata,
     };
-    let running = datadir::running(&place.pgdata).is_some();
     check(&place, &postgres, running)?;
+    if let (true, Some(server)) = (args.run, &server) {
+        return Err(Error::state(format!(
+            "the server in \"{}\" runs already, as process {}",
+            place.pgdata.display(),
+            server.pid
+        ))
+        .hint("leave --run out, or stop it first: pg_autoctl stop"));
+    }
     let hostname = args.hostname.clone().unwrap_or_else(install::machine_name);
     let ssl = args.no_ssl.or(&args.ssl)?;
-    let address = Address::of(&hostname, args.pgport, ssl.asks.clone());
+    let address = Address::of(&hostname, place.port, ssl.asks.clone());
+    // What was told once need not be told again.
+    let known = install::read_address(&place.state_dir).ok();
+    let known = known.filter(|known| known.hosts().iter().any(|(_, port)| *port == place.port));
+    let address = if args.hostname.is_none() { known.unwrap_or(address) } else { address };
 
     place.make_state_dir()?;
     let lock = datadir::lock(&place.state_dir)?;
     if datadir::inspect(&place.pgdata)? != Content::Cluster {
-        place.make_cluster(&postgres, args.access)?;
+        datadir::put_in_place(&place.make_cluster(&postgres, args.access)?, &place.pgdata)?;
     }
     if running {
         if context.part(&postgres)? != Part::Monitor {
@@ -84,6 +103,10 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             );
         }
     }
+    if args.run {
+        postgres.stop(&place.pgdata)?;
+        return super::run::run(context);
+    }
     let view = View::outcome(
         address.to_string(),
         [
@@ -94,6 +117,28 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     );
     let lines = args.access.skip_pg_hba.then(|| args.access.lines_of_monitor(&postgres, &place.pgdata));
     Ok(view.with_pg_hba(lines))
+}
+
+/// The port that was asked for, or that the monitor has.
+fn port(args: &Args, server: Option<&Running>, pgdata: &Path, postgres: &Postgres) -> Result<u16> {
+    match (args.pgport, server) {
+        (Some(asked), Some(server)) if asked != server.port => Err(Error::arguments(format!(
+            "the server in \"{}\" runs on port {}, not {asked}",
+            pgdata.display(),
+            server.port
+        ))
+        .hint("leave --pgport out; nothing was changed")),
+        (Some(asked), _) => Ok(asked),
+        (None, Some(server)) => Ok(server.port),
+        (None, None) => {
+            let set = if datadir::inspect(pgdata)? == Content::Cluster {
+                postgres.setting(pgdata, "port")
+            } else {
+                None
+            };
+            Ok(set.and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT))
+        }
+    }
 }
 
 /// Everything that can be refused is refused before anything is touched.

@@ -1,21 +1,25 @@
 //! `create postgres`
-use crate::context::{Context, KEEPER_LIBRARY, Part};
-use crate::datadir::{self, Content};
+use crate::birth::Wish;
+use crate::context::Context;
+use crate::datadir;
 use crate::enrol::{self, Enrolment};
 use crate::error::{Error, Kind, Result};
+use crate::found::Found;
 use crate::hba::{self, Access};
 use crate::install::Place;
-use crate::monitor::{Monitor, Registered, Registration};
+use crate::join::{self, Ready, Wanted};
+use crate::live;
+use crate::monitor::Monitor;
+use crate::next_life::{self, Who};
 use crate::postgres::Postgres;
 use crate::printer::Progress;
-use crate::sql::{self, Failure};
 use crate::ssl_options::{NoSsl, SslOptions};
 use crate::view::{NodeState, View};
+use crate::{commands, context::KEEPER_LIBRARY};
 use connection::Address;
 use fsm::password::Password;
-use fsm::state::State;
 use fsm::units::{NodeId, PasswordNumber};
-use node_files::{Identity, Secrets, StateDir};
+use node_files::{Secrets, StateDir};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tracing::info;
@@ -23,18 +27,18 @@ use tracing::info;
 /// Options of `create postgres`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Port of the server
-    #[arg(long, default_value_t = 5432)]
-    pgport: u16,
+    /// Port of the server [default: the one that a cluster in the data directory has, else 5432]
+    #[arg(long)]
+    pgport: Option<u16>,
     /// Name or address that nodes and clients reach it by [default: the address that reaches the monitor]
     #[arg(long)]
     hostname: Option<String>,
     /// Label of the node [default: node_<id>]
     #[arg(long)]
     name: Option<String>,
-    /// Addresses to listen on
-    #[arg(long, default_value = "*", value_name = "ADDRESSES")]
-    listen: String,
+    /// Addresses to listen on [default: those that a cluster in the data directory has, else *]
+    #[arg(long, value_name = "ADDRESSES")]
+    listen: Option<String>,
     /// Database to make on the first node
     #[arg(long, default_value = "postgres", value_name = "NAME")]
     dbname: String,
@@ -57,21 +61,18 @@ pub struct Args {
     /// Return once the server is started
     #[arg(long)]
     no_wait: bool,
+    /// Leave the restart that makes a node of a running server to its operator
+    #[arg(long)]
+    no_restart: bool,
+    /// Run the server in the foreground then, as `pg_autoctl run` does
+    #[arg(long, conflicts_with_all = ["no_wait", "no_restart"])]
+    run: bool,
 }
 
 const LOOK: Duration = Duration::from_millis(100);
 /// Nothing changes for this long: something is wrong, and its log says what.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// What stands in the data directory, as far as a new node is concerned.
-enum Found {
-    /// A node: ours, made by an earlier call.
-    Node(Box<node_files::State>),
-    /// A cluster that is no node, with its system identifier.
-    Cluster(u64),
-    /// Room for a new one.
-    Nothing,
-}
+const DEFAULT_PORT: u16 = 5432;
 
 /// Makes the node, or goes on where an earlier call stopped.
 pub fn run(args: &Args, context: &Context) -> Result<View> {
@@ -90,95 +91,165 @@ fn lines_for_pg_hba(context: &Context) -> Result<Vec<String>> {
 }
 
 fn make(args: &Args, context: &Context) -> Result<View> {
-    let (pgdata, postgres) = (context.pgdata()?.to_path_buf(), context.postgres()?);
-    let ssl = args.no_ssl.or(&args.ssl)?;
-    let found = look(context, &postgres)?;
+    let postgres = context.postgres()?;
+    let found = Found::look(context, &postgres)?;
     postgres.check_library(KEEPER_LIBRARY)?;
-    let state_dir = match found {
-        Found::Node(_) | Found::Cluster(_) => context.state_dir(&postgres)?,
-        Found::Nothing => StateDir::beside(&pgdata),
-    };
-    let place = Place { pgdata, state_dir, listen: args.listen.clone(), port: args.pgport };
+    let place = place(args, context, &postgres, &found)?;
     let (address, passwords) = monitor_access(&found, &place, context, &postgres)?;
     let monitor = Monitor::open_with(&address, &passwords)?;
     let password = passwords.into_iter().next();
-    if let (Found::Node(_), Some(password)) = (&found, &password) {
+    if let (Found::Node(..), Some(password)) = (&found, &password) {
         keep_password(&place, password)?;
     }
-
-    let node = match found {
-        Found::Node(state) => {
-            check_same(&state, context)?;
-            let known = row(&monitor, &state.formation, state.group, state.node)?.ok_or_else(|| {
-                Error::state(format!("the monitor at {} does not know node {}", address.place(), state.node))
-                    .hint("it was dropped, or belongs to another monitor: give --pgdata another directory")
-            })?;
-            let running = datadir::running(&place.pgdata).is_some();
-            if running && known.at_rest() {
+    let ssl = args.no_ssl.or(&args.ssl)?;
+    let mut node = Enrolment {
+        place: &place,
+        postgres: &postgres,
+        monitor: &monitor,
+        address: &address,
+        password,
+        formation: context.formation(),
+        hostname: String::new(),
+        access: args.access,
+        ssl: match found {
+            Found::Node(..) | Found::Cluster(_) => {
+                args.ssl.or_kept(ssl, &place.pgdata, &place.state_dir, &postgres)
+            }
+            Found::Nothing => ssl,
+        },
+        asked_for: asked_for(args, &found),
+    };
+    let wish = Wish { database: args.dbname.clone(), role: args.username.clone() };
+    let ready = match &found {
+        Found::Node(state, live) => {
+            check_same(state, context)?;
+            let known = known(&monitor, state, args)?;
+            node.formation = &state.formation;
+            node.hostname.clone_from(&known.nodehost);
+            let ready = join::go_on(&node, &known, live.as_ref())?;
+            if ready.is_none() && known.at_rest() {
                 if known.writes() {
                     // An earlier call may have been interrupted before this.
-                    populate(args, &place)?;
+                    wish_of(&wish, &place)?.fulfil(&place.pgdata, &place.state_dir)?;
                 }
                 info!("{} was made already", known.nodename);
                 return Ok(outcome(&known, true));
             }
-            if !running {
-                postgres.start(&place.pgdata, &place.start_log())?;
-            }
-            state.node
+            ready
         }
         Found::Cluster(_) | Found::Nothing => {
-            let hostname = match &args.hostname {
+            node.hostname = match &args.hostname {
                 Some(hostname) => hostname.clone(),
                 None => enrol::own_address(&address)?,
             };
-            place.check()?;
-            let ssl = match found {
-                Found::Cluster(_) => args.ssl.or_kept(ssl, &place.pgdata, &place.state_dir, &postgres),
-                Found::Node(_) | Found::Nothing => ssl,
+            check_place(args, &found, &place, &node.hostname)?;
+            let wanted = Wanted {
+                group: context.group(),
+                name: args.name.as_deref().unwrap_or_default(),
+                database: &args.dbname,
+                candidate_priority: args.candidate_priority,
+                replication_quorum: args.replication_quorum,
             };
-            let node = Enrolment {
-                place: &place,
-                postgres: &postgres,
-                monitor: &monitor,
-                address: &address,
-                password,
-                formation: context.formation(),
-                hostname,
-                access: args.access,
-                ssl: &ssl,
+            let begin = |first: bool| {
+                place.make_state_dir()?;
+                if first { wish.keep(&place.state_dir) } else { Ok(()) }
             };
-            join(args, context, &node, &found)?
+            Some(join::join(&node, &wanted, &found, begin)?.1)
         }
     };
     let state = node_files::State::read(&place.state_dir)?;
+    match (ready, found.live()) {
+        (Some(Ready::ToRestart(before)), Some(live)) => {
+            match next_life::who(&live.running, &place.pgdata, &postgres, args.no_restart) {
+                Who::We => {
+                    next_life::begin(&live.running, &place.pgdata, &place.state_dir, &postgres, &before)?;
+                }
+                Who::Operator { command, why } => return Ok(needs_restart(state.node, &command, why)),
+            }
+        }
+        (Some(_), _) if args.run && Wish::kept(&place.state_dir)?.is_none() => {
+            return commands::run::run(context);
+        }
+        (Some(_), _) => postgres.start(&place.pgdata, &place.start_log())?,
+        (None, _) => {}
+    }
     if args.no_wait {
-        let line = format!("the server of node {node} is started");
-        return Ok(View::outcome(line, [("node_id", json!(node.0)), ("pgdata", json!(place.pgdata))]));
+        let line = format!("the server of node {} is started", state.node);
+        return Ok(View::outcome(line, [("node_id", json!(state.node.0)), ("pgdata", json!(place.pgdata))]));
     }
     let reached = wait(&monitor, &state, &place)?;
     if reached.writes() {
-        populate(args, &place)?;
+        wish_of(&wish, &place)?.fulfil(&place.pgdata, &place.state_dir)?;
+    }
+    if args.run {
+        postgres.stop(&place.pgdata)?;
+        return commands::run::run(context);
     }
     Ok(outcome(&reached, false))
 }
 
-fn look(context: &Context, postgres: &Postgres) -> Result<Found> {
-    let pgdata = context.pgdata()?;
-    match datadir::inspect(pgdata)? {
-        Content::Missing | Content::Empty => Ok(Found::Nothing),
-        Content::Other => Err(datadir::not_a_database(pgdata)),
-        Content::Cluster => {
-            postgres.check_version(pgdata)?;
-            if matches!(context.part(postgres), Ok(Part::Monitor)) {
-                return Err(Error::state(format!("\"{}\" holds a monitor", pgdata.display()))
-                    .hint("a node is a server of its own: give --pgdata another directory"));
-            }
-            if Identity::read(pgdata)?.is_some() {
-                return Ok(Found::Node(Box::new(context.node_state(postgres)?)));
-            }
-            Ok(Found::Cluster(postgres.control(pgdata)?.system_identifier))
+/// Where the node stands and listens: a cluster that is there keeps what it has, unless something else was asked for.
+fn place(args: &Args, context: &Context, postgres: &Postgres, found: &Found) -> Result<Place> {
+    let pgdata = context.pgdata()?.to_path_buf();
+    let set = |name| postgres.setting(&pgdata, name);
+    if let (true, Some(live)) = (args.run, found.live()) {
+        return Err(Error::state(format!(
+            "the server in \"{}\" runs already, as process {}",
+            pgdata.display(),
+            live.running.pid
+        ))
+        .hint("leave --run out, or stop it first: pg_autoctl stop"));
+    }
+    if let (Some(asked), Some(live)) = (args.pgport, found.live())
+        && asked != live.running.port
+    {
+        return Err(Error::arguments(format!(
+            "the server in \"{}\" runs on port {}, not {asked}",
+            pgdata.display(),
+            live.running.port
+        ))
+        .hint("leave --pgport out; nothing was changed"));
+    }
+    let (state_dir, port, listen) = match found {
+        Found::Nothing => (StateDir::beside(&pgdata), None, None),
+        Found::Node(..) | Found::Cluster(_) => {
+            let port = match found.live() {
+                Some(live) => Some(live.running.port),
+                None => set("port").and_then(|port| port.parse().ok()),
+            };
+            let listen = found.live().map(|live| live.listen.clone()).or_else(|| set("listen_addresses"));
+            (context.state_dir(postgres)?, port, listen)
         }
+    };
+    Ok(Place {
+        state_dir,
+        listen: args.listen.clone().or(listen).unwrap_or_else(|| "*".to_owned()),
+        port: args.pgport.or(port).unwrap_or(DEFAULT_PORT),
+        pgdata,
+    })
+}
+
+/// What an adopted cluster is to have besides what replication needs, because somebody said so.
+fn asked_for(args: &Args, found: &Found) -> Vec<(&'static str, String)> {
+    if !found.is_cluster() {
+        return Vec::new();
+    }
+    let listen = args.listen.clone().map(|listen| ("listen_addresses", listen));
+    let port = args.pgport.filter(|_| found.live().is_none()).map(|port| ("port", port.to_string()));
+    listen.into_iter().chain(port).collect()
+}
+
+fn check_place(args: &Args, found: &Found, place: &Place, hostname: &str) -> Result<()> {
+    match (found, found.live()) {
+        (Found::Cluster(_), Some(_)) => {
+            place.check_room()?;
+            if args.listen.is_some() { Ok(()) } else { live::check_listens(&place.listen, hostname) }
+        }
+        (Found::Cluster(_), None) => {
+            place.check()?;
+            live::check_listens(&place.listen, hostname)
+        }
+        (Found::Nothing | Found::Node(..), _) => place.check(),
     }
 }
 
@@ -193,6 +264,22 @@ fn check_same(state: &node_files::State, context: &Context) -> Result<()> {
         state.node, state.group, state.formation
     ))
     .hint("give --pgdata another directory, or drop that node first: pg_autoctl drop node"))
+}
+
+/// The node as the monitor knows it.
+fn known(monitor: &Monitor, state: &node_files::State, args: &Args) -> Result<NodeState> {
+    let known = row(monitor, &state.formation, state.group, state.node)?.ok_or_else(|| {
+        Error::state(format!("the monitor does not know node {}", state.node))
+            .hint("it was dropped, or belongs to another monitor: give --pgdata another directory")
+    })?;
+    match args.pgport {
+        Some(asked) if i32::from(asked) != known.nodeport => Err(Error::state(format!(
+            "the data directory holds {} already, whose port is {}",
+            known.nodename, known.nodeport
+        ))
+        .hint("leave --pgport out")),
+        Some(_) | None => Ok(known),
+    }
 }
 
 /// A node that was away while the password was changed learns the new one so; its keeper uses it from its next attempt on.
@@ -214,7 +301,7 @@ fn monitor_access(
 ) -> Result<(Address, Vec<String>)> {
     let (address, typed) = match (context.named_monitor(), found) {
         (Some(text), _) => Address::parse(text)?,
-        (None, Found::Node(_)) => (context.node_monitor(postgres)?, None),
+        (None, Found::Node(..)) => (context.node_monitor(postgres)?, None),
         (None, Found::Cluster(_) | Found::Nothing) => {
             return Err(Error::arguments("no monitor is given").hint(
                 "say --monitor postgres://autoctl_node@HOST:PORT/pg_auto_failover, or set PG_AUTOCTL_MONITOR",
@@ -229,94 +316,10 @@ fn monitor_access(
     Ok((address, passwords))
 }
 
-/// Registers the node and makes it what its first goal says.
-fn join(args: &Args, context: &Context, node: &Enrolment<'_>, found: &Found) -> Result<NodeId> {
-    let group = context.group().unwrap_or(0);
-    let system_identifier = match found {
-        Found::Cluster(system_identifier) => *system_identifier,
-        Found::Nothing | Found::Node(_) => 0,
-    };
-    let nodes = node.monitor.states(node.formation, Some(group))?;
-    let me = |other: &&NodeState| other.nodehost == node.hostname && other.nodeport == i32::from(args.pgport);
-    let registered_before = nodes.iter().find(me);
-    let has_lived = |state: State| !matches!(state, State::Unknown | State::Init | State::WaitStandby);
-    if let Some(before) = registered_before
-        && before.reported().is_some_and(has_lived)
-    {
-        return Err(Error::state(format!(
-            "{} at {}:{} is a node already ({}), and its data directory is not \"{}\"",
-            before.nodename,
-            before.nodehost,
-            before.nodeport,
-            before.current_group_state,
-            node.place.pgdata.display()
-        ))
-        .hint(format!(
-            "if its data is lost: pg_autoctl drop node --name {} --force, then repeat",
-            before.nodename
-        )));
-    }
-    if let (Found::Cluster(_), true) = (found, nodes.len() > usize::from(registered_before.is_some())) {
-        return Err(Error::state(format!(
-            "\"{}\" holds a cluster of its own, and group {group} of {} has one already",
-            node.place.pgdata.display(),
-            node.formation
-        ))
-        .hint(
-            "give --pgdata a new or empty directory: it gets a copy of the group's data; nothing was changed",
-        ));
-    }
-    if let (Found::Cluster(_), Some(running)) = (found, datadir::running(&node.place.pgdata)) {
-        return Err(Error::state(format!(
-            "a server runs in \"{}\" (process {}), and it must be started with our library",
-            node.place.pgdata.display(),
-            running.pid
-        ))
-        .hint("stop it (pg_ctl stop), then repeat this command; nothing was changed"));
-    }
-    let registration = Registration {
-        formation: node.formation,
-        group: context.group().unwrap_or(-1),
-        host: &node.hostname,
-        port: args.pgport,
-        name: args.name.as_deref().unwrap_or_default(),
-        database: &args.dbname,
-        system_identifier,
-        candidate_priority: args.candidate_priority,
-        replication_quorum: args.replication_quorum,
-    };
-    let (id, group, goal, name) = register(node.monitor, &registration)?;
-    info!("registered as {name} (node {id}) in group {group} of {}", node.formation);
-    if goal == State::Single {
-        node.become_first(id, group, &name, matches!(found, Found::Cluster(_)))?;
-    } else if matches!(goal, State::WaitStandby | State::CatchingUp) {
-        node.become_standby(id, group, &name)?;
-    } else {
-        return Err(Error::state(format!("the monitor assigns {goal} to a node that is not there yet"))
-            .hint(format!("drop it and repeat: pg_autoctl drop node --name {name} --force")));
-    }
-    node.start()?;
-    Ok(id)
-}
-
-/// Asks until the group can take a node.
-fn register(monitor: &Monitor, node: &Registration<'_>) -> Result<(NodeId, i32, State, String)> {
-    let started = Instant::now();
-    let mut progress = None;
-    loop {
-        match monitor.register(node)? {
-            Registered::As { node, group, goal, name } => return Ok((node, group, goal, name)),
-            Registered::NotYet(why) if started.elapsed() >= PATIENCE => {
-                return Err(Error::state(format!("the group takes no node now: {why}"))
-                    .hint("see pg_autoctl show state on the monitor, and repeat this command"));
-            }
-            Registered::NotYet(why) => {
-                let waiting = format!("waits for the group to take a node: {why}");
-                progress.get_or_insert_with(|| Progress::start(&waiting)).now(&waiting);
-                std::thread::sleep(LOOK * 5);
-            }
-        }
-    }
+/// What is asked for now, else what was asked for when the node was begun.
+fn wish_of(now: &Wish, place: &Place) -> Result<Wish> {
+    let kept = if now.is_something() { None } else { Wish::kept(&place.state_dir)? };
+    Ok(kept.unwrap_or_else(|| now.clone()))
 }
 
 /// Until the node writes, or may be promoted.
@@ -357,29 +360,13 @@ fn row(monitor: &Monitor, formation: &str, group: i32, node: NodeId) -> Result<O
     Ok(nodes.into_iter().find(|other| other.node_id == node.0))
 }
 
-/// The database and the role that were asked for, on a node that writes.
-fn populate(args: &Args, place: &Place) -> Result<()> {
-    let refused = |failure: Failure| {
-        Error::new(Kind::Sql, format!("the new server says: {failure}"))
-            .hint("the node itself is made: repeat the command with another --dbname or --username")
-    };
-    let session = datadir::connect(&datadir::require_running(&place.pgdata)?, "postgres").map_err(refused)?;
-    if let Some(username) = &args.username {
-        let exists =
-            session.query("SELECT 1 FROM pg_roles WHERE rolname = $1", &[username]).map_err(refused)?;
-        if exists.is_empty() {
-            session.run(&format!("CREATE ROLE {} LOGIN", sql::name(username))).map_err(refused)?;
-            info!("made the role {username}; it has no password yet: psql, then \\password {username}");
-        }
-    }
-    let exists =
-        session.query("SELECT 1 FROM pg_database WHERE datname = $1", &[&args.dbname]).map_err(refused)?;
-    if exists.is_empty() {
-        let owner = args.username.as_ref().map(|username| format!(" OWNER {}", sql::name(username)));
-        let statement = format!("CREATE DATABASE {}{}", sql::name(&args.dbname), owner.unwrap_or_default());
-        session.run(&statement).map_err(refused)?;
-    }
-    Ok(())
+fn needs_restart(node: NodeId, command: &str, why: &str) -> View {
+    let line = format!(
+        "node {node} is prepared and begins with the next start of its server ({why}): {command}; then repeat this command"
+    );
+    let values =
+        [("node_id", json!(node.0)), ("needs_restart", json!(true)), ("restart_command", json!(command))];
+    View::outcome(line, values)
 }
 
 fn outcome(node: &NodeState, existed: bool) -> View {

@@ -168,7 +168,7 @@ fn restart_without_library(context: &Context) -> Result<()> {
     info!("restarts the server once, to be rid of {KEEPER_LIBRARY}; its sessions end");
     let log = StateDir::beside(pgdata).path().join("log");
     let log = if log.is_dir() { log.join("start.log") } else { pgdata.join("start.log") };
-    postgres.restart(pgdata, &log)?;
+    postgres.restart(&running, pgdata, &log)?;
     if pgdata.join("standby.signal").exists() {
         info!(
             "it is read-only and follows nobody; to make it writable: pg_ctl promote -D {}",

@@ -166,7 +166,12 @@ mod tests {
         segment(wal, "000000030000000000000008", 0);
         fs::create_dir(wal.join("archive_status")).unwrap();
         let names = |fork, timeline| {
-            let control = Control { system_identifier: 1, segment_size: MIB16, timeline: Timeline(timeline) };
+            let control = Control {
+                system_identifier: 1,
+                segment_size: MIB16,
+                timeline: Timeline(timeline),
+                in_recovery: false,
+            };
             let mut names: Vec<_> = files(wal, Lsn(fork), control)
                 .unwrap()
                 .into_iter()

@@ -7,6 +7,7 @@ mod maintenance;
 mod monitor_away;
 mod notifications;
 mod primary_killed;
+mod provisioning;
 mod rejoin_by_clone;
 mod retention;
 mod rights;
