@@ -278,6 +278,9 @@ impl Enrolment<'_> {
         let mut settings = install::node_settings();
         settings.extend(self.own_settings(group, name));
         settings.extend(self.ssl.server_settings(&self.place.state_dir, &self.hostname)?);
+        if !pgdata.join("pg_hba.conf").exists() {
+            self.access.begin(pgdata)?;
+        }
         self.place.configure(self.postgres, pgdata, KEEPER_LIBRARY, &settings)?;
         self.access.finish_node(self.postgres, pgdata)
     }

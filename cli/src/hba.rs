@@ -42,13 +42,15 @@ pub struct Access {
 const CLIENTS: &str = "# Clients, as told to pg_autoctl create:";
 
 impl Access {
-    /// The file of a cluster that was just made: nobody comes in but the server's own user.
+    /// The file of a cluster that was just made, or copied from one that keeps its own elsewhere: nobody comes in but the
+    /// server's own user.
     pub fn begin(self, made: &Path) -> Result<()> {
-        if self.skip_pg_hba {
+        let path = made.join("pg_hba.conf");
+        if self.skip_pg_hba && path.exists() {
             return Ok(());
         }
         let text = format!("{}{CLIENTS}\n", hba::of_new_cluster());
-        Ok(durable::write(&made.join("pg_hba.conf"), text.as_bytes())?)
+        Ok(durable::write(&path, text.as_bytes())?)
     }
 
     /// Lets in the clients of a node, once its configuration is written: no lines of a cluster that somebody else made are changed.
