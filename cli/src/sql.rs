@@ -4,18 +4,37 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Row};
 
 /// How long a connection or a statement may take before the server counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For the end of a session to reach the server.
+const GOODBYE: Duration = Duration::from_millis(200);
 
 /// An open session.
 pub struct Session {
-    // Before the runtime, so that it is dropped first and says goodbye.
+    // Before what drives it, so that it is dropped first.
     client: Client,
     news: Arc<Notify>,
+    driver: Driver,
+}
+
+/// What moves the bytes of a session.
+struct Driver {
     runtime: Runtime,
+    link: Option<JoinHandle<()>>,
+}
+
+impl Drop for Driver {
+    /// Says goodbye: a server logs each connection that ends without.
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take() {
+            // A server that does not hear it has gone itself.
+            let _ = self.runtime.block_on(async { tokio::time::timeout(GOODBYE, link).await });
+        }
+    }
 }
 
 /// Why it did not work.
@@ -83,16 +102,16 @@ impl Session {
             .build()
             .map_err(|error| Failure::Client(error.to_string()))?;
         let news = Arc::new(Notify::new());
-        let client = runtime.block_on(async {
+        let (client, link) = runtime.block_on(async {
             let Ok(connected) = tokio::time::timeout(PATIENCE, target.connect()).await else {
                 return Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())));
             };
             let (client, connection) = connected?;
             // It ends with the session: the runtime that polls it is ours and is dropped with us.
-            drop(tokio::spawn(drive(connection, news.clone())));
-            Ok(client)
+            let link = tokio::spawn(drive(connection, news.clone()));
+            Ok((client, link))
         })?;
-        Ok(Session { client, news, runtime })
+        Ok(Session { client, news, driver: Driver { runtime, link: Some(link) } })
     }
 
     /// The rows of a query.
@@ -118,11 +137,13 @@ impl Session {
 
     /// Waits for a notification on a channel that this session listens to. Whether one came, or the session ended, within that time.
     pub fn listened(&self, within: Duration) -> bool {
-        self.runtime.block_on(async { tokio::time::timeout(within, self.news.notified()).await.is_ok() })
+        self.driver
+            .runtime
+            .block_on(async { tokio::time::timeout(within, self.news.notified()).await.is_ok() })
     }
 
     fn in_time<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
-        self.runtime.block_on(async {
+        self.driver.runtime.block_on(async {
             match tokio::time::timeout(PATIENCE, work).await {
                 Ok(done) => Ok(done?),
                 Err(_) => Err(Failure::Unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),

@@ -34,7 +34,7 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
         warn!("pg_basebackup failed; tries again");
         work.pause(Duration::from_secs(2))?;
     };
-    saved::restore(&incoming, &work.state_dir)?;
+    saved::restore(&incoming, &work.pgdata, &work.state_dir)?;
     standby::follow(&incoming, &work.state_dir, &peer, &phase.ssl, &phase.slot)?;
     let kept = swap::swap(&work.pgdata, &incoming, &work.state_dir)?;
     info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());

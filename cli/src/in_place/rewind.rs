@@ -71,7 +71,7 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
             return Ok(Outcome::Impossible);
         }
     };
-    saved::restore(&work.pgdata, &work.state_dir)?;
+    saved::restore(&work.pgdata, &work.pgdata, &work.state_dir)?;
     standby::follow(&work.pgdata, &work.state_dir, &peer, &phase.ssl, &phase.slot)?;
     if sync::at_once() {
         info!("brings PGDATA to the disk");
