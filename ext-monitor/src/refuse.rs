@@ -53,7 +53,7 @@ pub fn note(about: &About, error: &Error) {
     if let Some((host, port)) = about.address {
         text = format!("{text} ({host}:{port})");
     }
-    let text = format!("{text} refused to \"{}\": {message} (SQLSTATE {sqlstate})", pg::session_user());
+    let text = format!("{text} refused to \"{}\" (SQLSTATE {sqlstate}): {message}", pg::session_user());
     let kind = repeats.then(|| {
         let mut hasher = DefaultHasher::new();
         (about, &sqlstate).hash(&mut hasher);
