@@ -4,6 +4,7 @@ mod drop_node;
 mod first_start;
 mod hba;
 mod maintenance;
+mod maintenance_apart;
 mod monitor_away;
 mod notifications;
 mod primary_killed;
