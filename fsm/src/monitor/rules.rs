@@ -120,6 +120,11 @@ pub(super) fn propose(group: &Group, members: BTreeSet<NodeId>, offered: bool) -
     after
 }
 
+/// No rule is being brought in force. An offer is in nobody's way: the writer does not accept one that was replaced.
+pub(super) fn is_free(group: &Group) -> bool {
+    group.next_rule.as_ref().is_none_or(|next| next.offered)
+}
+
 // ---- a term that is open
 
 fn the_winner_is_lost(facts: &Facts) -> Option<Group> {
@@ -398,8 +403,8 @@ fn has_caught_up(facts: &Facts, writer: &Node, node: &Node) -> bool {
 }
 
 fn bring_a_standby_into_the_rule(facts: &Facts) -> Option<Group> {
-    let writer = settled_writer(facts)
-        .filter(|writer| writer.goal != State::Single && facts.group.next_rule.is_none())?;
+    let writer =
+        settled_writer(facts).filter(|writer| writer.goal != State::Single && is_free(facts.group))?;
     let ready = |node: &&Node| node.quorum && has_caught_up(facts, writer, node);
     let mut members = facts.group.rule.members.clone();
     members.extend(facts.group.nodes.iter().filter(ready).map(|node| node.id));
@@ -414,7 +419,7 @@ fn rely_on_a_lease(facts: &Facts) -> Option<Group> {
     let asynchronous = facts.group.nodes.iter().all(|node| node.id == writer.id || !node.quorum);
     let ready =
         facts.group.nodes.iter().any(|node| node.id != writer.id && has_caught_up(facts, writer, node));
-    (asynchronous && ready && facts.group.next_rule.is_none())
+    (asynchronous && ready && is_free(facts.group))
         .then(|| assign(&propose(facts.group, BTreeSet::new(), false), writer.id, State::Primary))
         .flatten()
 }

@@ -1,6 +1,6 @@
 //! Rules that carry out what operators have asked for: maintenance, votes, how many standbys a commit waits for.
 use super::Facts;
-use super::rules::{assign, assign_where, nobody_to_wait_for, propose, settled_writer};
+use super::rules::{assign, assign_where, is_free, nobody_to_wait_for, propose, settled_writer};
 use crate::group::Group;
 use crate::state::State;
 use crate::units::NodeId;
@@ -13,9 +13,8 @@ pub(super) fn write_alone_by_an_operators_word(facts: &Facts) -> Option<Group> {
     let rule = &facts.group.rule;
     let counts = |id: &NodeId| rule.is_empty() || rule.members.contains(id);
     let asked = facts.group.nodes.iter().any(|node| node.goal.leaves_the_rule() && counts(&node.id));
-    let free = facts.group.next_rule.as_ref().is_none_or(|next| next.offered);
     let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
-    (asked && free && facts.group.number_sync_standbys == 0 && nobody_to_wait_for(facts))
+    (asked && is_free(facts.group) && facts.group.number_sync_standbys == 0 && nobody_to_wait_for(facts))
         .then(|| assign(&alone(), writer.id, State::WaitPrimary))
         .flatten()
 }

@@ -5,7 +5,7 @@ use fsm::message::Report;
 use fsm::monitor::operate::{self, Refusal};
 use fsm::rule::Rule;
 use fsm::state::State::*;
-use fsm::units::{NodeId, RuleNumber, Term, Timeline};
+use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
 use std::collections::BTreeSet;
 
 /// The primary is asynchronous BEFORE the only standby may be taken down; nobody is elected from then on, and it comes back.
@@ -76,6 +76,106 @@ fn maintenance_that_is_not_wanted_any_more() {
     assert_eq!(scene.goals(), [Primary, Secondary, Secondary]);
 }
 
+/// The primary dies before it has confirmed a rule without the node: that is a member still, so it pledges, and is a standby as before.
+#[test]
+fn an_election_cancels_a_maintenance_that_has_not_begun() {
+    for nodes in [2, 3] {
+        let mut scene = Scene::settled(nodes, 0);
+        scene.keeper(1).alive = false;
+        scene.start_maintenance(nodes).unwrap();
+        assert_eq!(scene.goals().last(), Some(&WaitMaintenance));
+        scene.kill(1);
+        scene.settle();
+        if nodes == 2 {
+            assert_eq!(scene.goals(), [WaitPrimary, WaitMaintenance], "nobody is eligible any more");
+        } else {
+            assert!(scene.goals().contains(&Primary) && !scene.goals().contains(&WaitMaintenance));
+        }
+        scene.start(1);
+        scene.settle();
+        assert!(nodes == 2 || scene.goals() == [Secondary, Primary, Secondary], "{:?}", scene.goals());
+        assert!(nodes == 3 || scene.goals() == [WaitPrimary, Maintenance], "{:?}", scene.goals());
+    }
+}
+
+/// Of two members one is dead already: the other is let go at once where the primary may write alone, and not before the dead one is
+/// back where it may not.
+#[test]
+fn maintenance_of_the_last_standby_that_follows() {
+    let mut scene = Scene::settled(3, 0);
+    scene.kill(3);
+    scene.start_maintenance(2).unwrap();
+    scene.settle();
+    assert_eq!(scene.goals(), [WaitPrimary, Maintenance, CatchingUp]);
+
+    let mut scene = Scene::settled(3, 1);
+    scene.kill(3);
+    scene.start_maintenance(2).unwrap();
+    scene.wait(600);
+    scene.settle();
+    assert_eq!((scene.goals()[1], scene.members()), (WaitMaintenance, vec![2, 3]));
+    scene.start(3);
+    scene.settle();
+    assert_eq!((scene.goals(), scene.members()), (vec![Primary, Maintenance, Secondary], vec![3]));
+}
+
+/// A node without a vote is in nobody's rule: it goes at once, and comes back.
+#[test]
+fn maintenance_of_an_asynchronous_standby() {
+    let mut scene = Scene::settled(3, 0);
+    operate::set_quorum(&mut scene.group, NodeId(3), false).unwrap();
+    scene.look();
+    scene.settle();
+    scene.rules();
+    scene.start_maintenance(3).unwrap();
+    assert_eq!(scene.rules(), ["let the server be taken down"]);
+    scene.kill(3);
+    scene.settle();
+    assert_eq!((scene.goals(), scene.members()), (vec![Primary, Secondary, Maintenance], vec![2]));
+    scene.start(3);
+    scene.stop_maintenance(3);
+    scene.settle();
+    assert_eq!((scene.goals(), scene.members()), (vec![Primary, Secondary, Secondary], vec![2]));
+}
+
+/// An operator removes a node that is being maintained, and one that is to be.
+#[test]
+fn a_maintained_node_is_removed() {
+    for settles in [true, false] {
+        let mut scene = Scene::settled(2, 0);
+        scene.start_maintenance(2).unwrap();
+        if settles {
+            scene.settle();
+        }
+        scene.remove(2);
+        scene.settle();
+        assert_eq!(scene.goals(), [Single]);
+    }
+}
+
+/// The asynchronous standby is lost while another one, which commits shall wait for, is still catching up. The offer to write alone is
+/// not accepted, for somebody follows; and it does not keep that one from being waited for.
+#[test]
+fn an_offer_does_not_keep_a_standby_out() {
+    let mut scene = Scene::new(0);
+    for id in [1, 2] {
+        scene.register(id, 50, false);
+        scene.settle();
+    }
+    scene.register(3, 50, true);
+    scene.tick(3);
+    scene.keeper(1).report.lsn = Some(Lsn(1 << 40));
+    scene.kill(2);
+    scene.rules();
+    for _ in 0..3 {
+        scene.tick(1);
+    }
+    assert_eq!(scene.rules(), ["no longer covered", "offer to write alone"]);
+    scene.settle();
+    assert_eq!(scene.rules(), ["bring a standby into the rule", "the rule is in force", "caught up"]);
+    assert_eq!((scene.goals(), scene.members()), (vec![Primary, CatchingUp, Secondary], vec![3]));
+}
+
 /// A node whose vote is taken away leaves the rule; with the last one, the primary goes on with a lease and an asynchronous standby.
 #[test]
 fn a_standby_without_a_vote() {
@@ -107,6 +207,27 @@ fn another_number_of_standbys() {
     scene.settle();
     assert_eq!(scene.rules(), ["wait for another number", "the rule is in force"]);
     assert_eq!((scene.group.rule.wait_for, scene.members()), (2, vec![2, 3, 4]));
+
+    // One is lost for long: two are left to wait for two of, and the third takes its place again.
+    scene.kill(4);
+    scene.wait(31);
+    scene.settle();
+    assert_eq!((scene.group.rule.wait_for, scene.members()), (2, vec![2, 3]));
+    scene.kill(3);
+    scene.wait(600);
+    assert_eq!((scene.group.rule.wait_for, scene.members()), (2, vec![2, 3]), "it stops rather");
+    scene.rules();
+    scene.group.number_sync_standbys = 0;
+    scene.look();
+    scene.settle();
+    assert_eq!(scene.group.rule.wait_for, 1);
+    scene.start(3);
+    scene.start(4);
+    scene.settle();
+    assert_eq!(
+        (scene.goals(), scene.members()),
+        (vec![Primary, Secondary, Secondary, Secondary], vec![2, 3, 4])
+    );
 }
 
 /// The wished node becomes primary, whatever the priorities say, and the wish is forgotten with that.
