@@ -33,6 +33,7 @@ fn a_former_primary_waits_in_maintenance() {
     let mut cluster = Cluster::pair("apart");
     cluster.create_node();
     let old = cluster.wait_settled().clone();
+    no_fewer_than_asked_for(&cluster);
     let others: Vec<String> =
         cluster.nodes.iter().map(|node| node.name.clone()).filter(|name| *name != old.name).collect();
     let others = [others[0].as_str(), others[1].as_str()];
@@ -87,6 +88,27 @@ fn a_former_primary_waits_in_maintenance() {
     tell(&format!("diverged node given back: secondary after {} ms", given_back.elapsed().as_millis()));
     assert!(old.log().contains("restarting in place as a standby, after a rewind"), "{}", old.log_tail());
     oracles.finish(&cluster);
+}
+
+/// Where commits wait for one standby at the least, only one of two may be taken away.
+fn no_fewer_than_asked_for(cluster: &Cluster) {
+    let primary = cluster.wait_settled();
+    let wait_for = |number: u8| {
+        let statement =
+            format!("select pgautofailover.set_formation_number_sync_standbys('default', {number})");
+        psql(cluster, &statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    };
+    let standbys: Vec<&Server> = cluster.nodes.iter().filter(|node| node.name != primary.name).collect();
+    wait_for(1);
+    start_maintenance(cluster, &standbys[0].name, standbys[0].port);
+    cluster.wait_state(standbys[0], "maintenance", FAILOVER);
+    let (name, port) = (&standbys[1].name, standbys[1].port);
+    let statement = format!("select pgautofailover.start_maintenance('{name}', {port})");
+    let refused = psql(cluster, &statement).expect_err("the last standby is refused");
+    assert!(refused.contains("55000") && refused.contains("number_sync_standbys"), "{refused}");
+    stop_maintenance(cluster, &standbys[0].name, standbys[0].port);
+    cluster.wait_settled_within(REJOIN);
+    wait_for(0);
 }
 
 #[test]
