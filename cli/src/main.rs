@@ -1,5 +1,6 @@
 //! `pg_autoctl`: the command line of the pair, and the helper that the keeper's library calls between two lives of a server.
 mod adopt;
+mod adoption;
 mod args;
 mod birth;
 mod certificate;

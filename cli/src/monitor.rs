@@ -1,8 +1,10 @@
 //! Typed calls of the monitor's SQL functions. All the SQL of this program that a monitor sees is here and below.
+mod adopt;
 mod operate;
 mod passwords;
 mod settings;
 
+pub use adopt::Adoption;
 pub use operate::Formation;
 pub use passwords::Holder;
 

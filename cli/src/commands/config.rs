@@ -1,11 +1,11 @@
 //! `config get` and `config set`: PostgreSQL's own configuration is the only one there is.
+use crate::adoption;
 use crate::context::{Context, Part};
 use crate::datadir;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Postgres;
 use crate::sql::{self, Failure};
 use crate::view::{Setting, View};
-use connection::Address;
 use serde_json::json;
 use std::path::Path;
 
@@ -63,11 +63,8 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<View> {
     if !settings.iter().any(|setting| setting.key == args.key) {
         return Err(unknown(&args.key, &settings));
     }
-    if args.key == "pg_autoctl.monitor" && Address::parse(&args.value)?.1.is_some() {
-        return Err(Error::arguments(
-            "a setting can be read by everybody: pg_autoctl.monitor takes no password",
-        )
-        .hint("leave the password out of the connection string; the node keeps the one it has"));
+    if args.key == "pg_autoctl.monitor" {
+        return adoption::move_to(&args.value, context, &postgres);
     }
     let running = datadir::require_running(pgdata)?;
     let refused = |failure: Failure| {

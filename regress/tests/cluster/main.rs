@@ -6,6 +6,7 @@ mod hba;
 mod maintenance;
 mod maintenance_apart;
 mod monitor_away;
+mod monitor_replaced;
 mod notifications;
 mod primary_killed;
 mod provisioning;
