@@ -1,5 +1,6 @@
 //! Situations on real servers, a file each.
 mod bad_input;
+mod commands;
 mod drop_node;
 mod first_start;
 mod hba;
