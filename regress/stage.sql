@@ -33,7 +33,7 @@ DECLARE
     after text;
     id bigint;
 BEGIN
-    FOR round IN 1..30 LOOP
+    FOR round IN 1..60 LOOP
         before := after;
         FOR id IN SELECT n.nodeid FROM pgautofailover.node n WHERE n.formationid = formation_id ORDER BY 1 LOOP
             PERFORM stage.obey(id);
@@ -67,7 +67,7 @@ $$;
 
 -- The id of a node, by its name.
 CREATE FUNCTION stage.id(name text) RETURNS bigint
-LANGUAGE sql AS $$ SELECT nodeid FROM pgautofailover.node WHERE nodename = name $$;
+LANGUAGE sql AS $$ SELECT nodeid FROM pgautofailover.node_state WHERE nodename = name $$;
 
 -- A call's outcome: what it returned, or its SQLSTATE, message and hint. Ids depend on what ran before, so they are left out.
 CREATE FUNCTION stage.try(call text) RETURNS text

@@ -3,7 +3,7 @@ use crate::account::{Account, without_postgres};
 use crate::address::{Place, Subnet};
 use crate::deadlines::{CREATE, FAILOVER, STATEMENT, patient};
 use crate::encryption::{Authority, Encryption};
-use crate::install::Install;
+use crate::install::{Install, repository};
 use crate::logs;
 use crate::network::Network;
 use crate::server::{APP, APP_PASSWORD, Server, rows_as_text, text};
@@ -127,6 +127,20 @@ impl Cluster {
                 .env("PGPASSWORD", MONITOR_PASSWORD),
         );
         assert!(output.status.success(), "create monitor: {}\n{}", text(&output), self.monitor.log_tail());
+    }
+
+    /// The same for nodes that are only told about, by the functions of `stage.sql`: none is convicted for not answering.
+    pub fn create_monitor_of_told_nodes(&mut self) {
+        self.create_monitor();
+        for setting in ["startup_grace_period", "node_considered_unhealthy_timeout", "stall_timeout"] {
+            let sql = format!("ALTER SYSTEM SET pgautofailover.{setting} = '1h'");
+            self.monitor.superuser("postgres", &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        self.monitor.stop();
+        self.monitor.start();
+        let stage = fs::read_to_string(repository().join("regress/stage.sql")).expect("reading stage.sql");
+        let set_up = self.monitor.superuser("pg_auto_failover", &stage);
+        set_up.unwrap_or_else(|error| panic!("stage.sql: {error}"));
     }
 
     /// `pg_autoctl create postgres`, once more; returns when the node is settled.

@@ -9,19 +9,7 @@ use std::path::{Path, PathBuf};
 #[test]
 fn the_monitor_answers_as_expected() {
     let mut cluster = Cluster::empty("sql");
-    cluster.create_monitor();
-    // The nodes of these cases are only told about: nobody may be convicted for not answering.
-    for setting in ["startup_grace_period", "node_considered_unhealthy_timeout", "stall_timeout"] {
-        let sql = format!("ALTER SYSTEM SET pgautofailover.{setting} = '1h'");
-        cluster.monitor.superuser("postgres", &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-    cluster.monitor.stop();
-    cluster.monitor.start();
-    let stage = fs::read_to_string(repository().join("regress/stage.sql")).expect("reading stage.sql");
-    cluster
-        .monitor
-        .superuser("pg_auto_failover", &stage)
-        .unwrap_or_else(|error| panic!("stage.sql: {error}"));
+    cluster.create_monitor_of_told_nodes();
     // A copy: the servers' account may not be able to read the checkout, and must not write to it.
     let suite = cluster.directory().join("suite");
     for part in ["sql", "expected"] {

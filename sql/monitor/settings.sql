@@ -19,10 +19,12 @@ GRANT EXECUTE ON FUNCTION pgautofailover.synchronous_standby_names TO autoctl_no
 
 CREATE FUNCTION pgautofailover.percent_encode(plain text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
-    SELECT coalesce(string_agg(CASE WHEN chr(byte) ~ '[A-Za-z0-9._~-]' AND byte < 128 THEN chr(byte)
-                                    ELSE '%' || upper(lpad(to_hex(byte), 2, '0')) END, '' ORDER BY place), '')
-      FROM (SELECT place, get_byte(convert_to(plain, 'UTF8'), place) AS byte
-              FROM generate_series(0, octet_length(convert_to(plain, 'UTF8')) - 1) AS place) AS bytes
+    WITH text AS MATERIALIZED (SELECT convert_to(plain, 'UTF8') AS bytes),
+    byte AS (SELECT place, get_byte(bytes, place) AS code
+               FROM text, generate_series(0, octet_length(bytes) - 1) AS place)
+    SELECT coalesce(string_agg(CASE WHEN code < 128 AND chr(code) ~ '[A-Za-z0-9._~-]' THEN chr(code)
+                                    ELSE '%' || upper(lpad(to_hex(code), 2, '0')) END, '' ORDER BY place), '')
+      FROM byte
 $$;
 COMMENT ON FUNCTION pgautofailover.percent_encode IS 'a text as it may stand in any part of a URI';
 GRANT EXECUTE ON FUNCTION pgautofailover.percent_encode TO autoctl_node;
