@@ -1,8 +1,10 @@
 //! Situations on real servers, a file each.
 mod bad_input;
 mod commands;
+mod concurrent_calls;
 mod drop_node;
 mod first_start;
+mod guide_failover;
 mod hba;
 mod maintenance;
 mod maintenance_apart;
