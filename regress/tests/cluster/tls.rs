@@ -59,7 +59,9 @@ fn an_authority_is_asked_for_through_failover_and_rewind() {
     assert!(superuser(new, "SHOW primary_conninfo").contains("sslmode='verify-full' sslrootcert="));
     let node = old.pgdata.to_str().expect("a plain path");
     let shown = cluster.cli(&["show", "uri", "--pgdata", node, "--json"]);
-    assert_eq!(shown.matches("sslmode=verify-full&sslrootcert=/").count(), 2, "{shown}");
+    assert_eq!(shown.matches("sslmode=verify-full&sslrootcert=").count(), 2, "{shown}");
+    let uri = cluster.cli(&["show", "uri", "--formation", "default", "--pgdata", node]);
+    assert_eq!(psql(&cluster, uri.trim()), (true, "t".to_owned()), "{uri}");
 
     // The old primary has WAL that nobody else has, and must be rewound.
     let oracles = Oracles::start(&cluster);
