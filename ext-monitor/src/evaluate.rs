@@ -45,6 +45,8 @@ struct Pending {
     changed: bool,
     unsettled: bool,
     answer: Option<Answer>,
+    /// A part of the transaction was undone since, perhaps this evaluation: only another one knows what is left of it.
+    undone: bool,
 }
 
 thread_local! {
@@ -128,7 +130,13 @@ fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
         let known = pending.iter_mut().find(|entry| entry.serial == scene.serial);
         match known {
             Some(entry) => (entry.changed, entry.unsettled) = (entry.changed || changed, unsettled),
-            None => pending.push(Pending { serial: scene.serial, changed, unsettled, answer: None }),
+            None => pending.push(Pending {
+                serial: scene.serial,
+                changed,
+                unsettled,
+                answer: None,
+                undone: false,
+            }),
         }
     });
     Ok(())
@@ -181,7 +189,7 @@ pub fn at_commit() {
         // Without a board nothing was ever pending.
         let generation = pg::board(|board| {
             let slot = board.group(pending.serial)?;
-            slot.under_evaluation = false;
+            slot.under_evaluation = pending.undone;
             slot.unsettled = pending.unsettled;
             slot.generation += u64::from(pending.changed);
             Some(slot.generation)
@@ -202,7 +210,16 @@ pub fn at_prepare() {
     }
 }
 
-/// The transaction, or a part of it, was undone.
+/// The transaction was undone.
 pub fn at_abort() {
     PENDING.take();
+}
+
+/// A part of the transaction was undone; what it did before may be committed yet.
+pub fn at_rollback() {
+    PENDING.with_borrow_mut(|pending| {
+        for entry in pending {
+            (entry.changed, entry.undone, entry.answer) = (true, true, None);
+        }
+    });
 }

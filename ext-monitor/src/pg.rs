@@ -98,7 +98,7 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
             crate::health::at_release(own, parent);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
-            crate::evaluate::at_abort();
+            crate::evaluate::at_rollback();
             crate::tell::at_rollback(own);
             crate::refuse::at_rollback(own);
             crate::health::at_rollback(own);
