@@ -192,12 +192,18 @@ pub fn start_maintenance(group: &mut Group, id: NodeId, policy: &Policy, now: Mo
     if !node.goal.follows() {
         return Err(Refusal::NoStandby);
     }
-    let others = group.members().into_iter().filter(|member| *member != id).count();
-    if group.members().contains(&id) && others < group.number_sync_standbys as usize {
+    if group.members().contains(&id) && members_that_stay(group, id) < group.number_sync_standbys as usize {
         return Err(Refusal::TooFewMembers);
     }
     assign(group, id, State::WaitMaintenance, now);
     Ok(())
+}
+
+/// The members besides that one which are not on their way out themselves: they cannot all be waited for in vain.
+fn members_that_stay(group: &Group, without: NodeId) -> usize {
+    let stays =
+        |id: &NodeId| *id != without && group.node(*id).is_none_or(|node| !node.goal.leaves_the_rule());
+    group.members().iter().filter(|id| stays(id)).count()
 }
 
 /// Ends a maintenance, or the wait for one: the node catches up. For any other node there is nothing to do.
@@ -251,6 +257,17 @@ pub fn adopt(
     now: Moment,
 ) -> Result<State, Refusal> {
     let id = report.node;
+    if group.nodes.is_empty() {
+        // What its last node has left behind says nothing about who comes now; only numbers go on.
+        *group = Group {
+            term: group.term,
+            last_rule_number: group.last_rule_number,
+            number_sync_standbys: group.number_sync_standbys,
+            granted_until: group.granted_until,
+            monitor_started: group.monitor_started,
+            ..Group::default()
+        };
+    }
     let goal = role_to_keep(group, report).ok_or(Refusal::ForeignTerm)?;
     if group.election.is_some() || group.node(id).is_some() {
         return Err(Refusal::ElectionOpen);
@@ -342,7 +359,7 @@ pub fn remove(
         if group.election.is_some() {
             return Err(Refusal::ElectionOpen);
         }
-        if named.len() <= group.number_sync_standbys as usize {
+        if members_that_stay(group, id) < group.number_sync_standbys as usize {
             return Err(Refusal::TooFewMembers);
         }
     }

@@ -50,6 +50,21 @@ fn maintenance_is_refused_where_it_would_harm() {
     assert_eq!(scene.start_maintenance(3), Err(Refusal::TooFewMembers));
 }
 
+/// A member on its way out is none that could be waited for: two that leave at once would wait for each other for ever.
+#[test]
+fn two_members_do_not_leave_at_once() {
+    let mut scene = Scene::settled(3, 1);
+    scene.start_maintenance(2).unwrap();
+    assert_eq!(scene.start_maintenance(3), Err(Refusal::TooFewMembers));
+    let (policy, now) = (scene.policy, scene.now);
+    assert_eq!(
+        operate::remove(&mut scene.group, NodeId(3), false, &policy, now),
+        Err(Refusal::TooFewMembers)
+    );
+    scene.settle();
+    assert_eq!(scene.goals(), [Primary, Maintenance, Secondary]);
+}
+
 /// The others fail over; the node in maintenance is left alone, and follows the new primary when it is given back.
 #[test]
 fn a_failover_passes_a_node_in_maintenance_by() {
@@ -280,6 +295,23 @@ fn a_monitor_built_from_the_nodes() {
         scene.settle();
         assert!(scene.group.term > old.term && scene.goals().contains(&Primary), "it fails over");
     }
+}
+
+/// A group comes back to the monitor that it left, where its nodes were dropped meanwhile.
+#[test]
+fn a_group_that_was_emptied_takes_its_nodes_in_again() {
+    let mut scene = Scene::settled(2, 0);
+    let (rule, states, term) = (scene.group.rule.clone(), scene.goals(), scene.group.term);
+    let (policy, now) = (scene.policy, scene.now);
+    let told: Vec<Report> = scene.keepers.values().map(|keeper| keeper.report.clone()).collect();
+    scene.group.nodes.retain(|node| node.id == NodeId(1));
+    operate::remove(&mut scene.group, NodeId(1), true, &policy, now).unwrap();
+    for (which, rule) in [(1, Rule::default()), (0, rule.clone())] {
+        let kept = operate::adopt(&mut scene.group, &told[which], &rule, 50, true, &policy, now);
+        assert_eq!(kept, Ok(states[which]));
+    }
+    scene.settle();
+    assert_eq!((scene.goals(), scene.group.term, &scene.group.rule), (states, term, &rule));
 }
 
 #[test]
