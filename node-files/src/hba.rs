@@ -122,11 +122,15 @@ pub fn admitted_by(lines: &[String]) -> Vec<Admitted> {
     peers
 }
 
-/// Each line, with whether it belongs to our block, its two marks included.
+/// Each line, with whether it belongs to our block, its two marks included. A block that has lost its end is none: nobody knows
+/// which of the lines below are the operator's.
 fn sorted(text: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
     let mut inside = false;
-    text.split(|byte| *byte == b'\n').map(move |line| {
-        inside |= line.starts_with(BEGIN.as_bytes());
+    let lines = || text.split(|byte| *byte == b'\n');
+    let ends = lines().enumerate().filter(|(_, line)| line.starts_with(END.as_bytes()));
+    let last_end = ends.last().map_or(0, |(number, _)| number);
+    lines().enumerate().map(move |(number, line)| {
+        inside |= line.starts_with(BEGIN.as_bytes()) && number < last_end;
         let ours = inside;
         inside &= !line.starts_with(END.as_bytes());
         (ours, line)
@@ -188,6 +192,15 @@ mod tests {
         assert!(twice.ends_with(theirs));
         assert_eq!(with_block(&twice, &["two".to_owned()]), twice);
         assert_eq!(block_of(theirs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_block_without_its_end_takes_nothing_along() {
+        let torn = b"# pg_autoctl begin\none\nhost all all samenet md5\n";
+        let mended = with_block(torn, &["two".to_owned()]);
+        assert!(mended.ends_with(b"# pg_autoctl end\n# pg_autoctl begin\none\nhost all all samenet md5\n"));
+        assert_eq!(block_of(&mended), ["two"]);
+        assert_eq!(with_block(&mended, &["two".to_owned()]), mended);
     }
 
     #[test]

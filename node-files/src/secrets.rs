@@ -68,10 +68,11 @@ impl Secrets {
         [&self.monitor_password, &self.previous_monitor_password].into_iter().flatten().map(String::as_str)
     }
 
-    /// Writes the secrets, and the password file of libpq that is made from them.
+    /// Writes the secrets, and the password file of libpq that is made from them: that one first, for the secrets say what this node
+    /// holds, and what it says to hold it is not given again.
     pub fn write(&self, dir: &StateDir) -> Result<()> {
-        durable::write_toml(&dir.secrets(), self)?;
-        self.write_passfile(dir)
+        self.write_passfile(dir)?;
+        durable::write_toml(&dir.secrets(), self)
     }
 
     /// Makes the password file of libpq. The line counts for every host: the password is the group's.
@@ -148,6 +149,17 @@ mod tests {
         assert!(secrets.take_monitor_password(numbered(0, "other")));
         assert_eq!(secrets.monitor_passwords().collect::<Vec<_>>(), ["other", "made"]);
         assert_eq!(secrets.numbers().monitor, PasswordNumber(0));
+    }
+
+    #[test]
+    fn what_libpq_does_not_have_yet_is_not_held() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = StateDir::at(directory.path());
+        fs::create_dir(dir.passfile()).unwrap();
+        let mut secrets = Secrets::default();
+        secrets.take_replication_password(Password { number: PasswordNumber(5), text: "made".to_owned() });
+        assert!(secrets.write(&dir).is_err());
+        assert_eq!(Secrets::read(&dir).unwrap().numbers(), Passwords::default());
     }
 
     #[test]
