@@ -18,6 +18,11 @@ pub struct Covering {
 /// there when it came in force: only then does it cover every commit.
 pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
     let rule = &told.rule;
+    if rule.is_empty() && keeper.memory.role == State::Primary {
+        // In a moment commits wait for nobody: from here on contact with the members of the rule before proves nothing (law 3),
+        // however long it takes until this rule is seen in force.
+        keeper.lease.hold(Some(rule));
+    }
     let wanted = [
         (Key::SynchronousStandbyNames, Some(rule.synchronous_standby_names())),
         // Can have come with a copy of another node's files, and would refuse every write.
