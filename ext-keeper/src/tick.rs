@@ -338,7 +338,7 @@ impl Keeper {
     }
 
     fn admit_peers(&mut self) -> Result<(), Trouble> {
-        let Some(told) = &self.told else { return Ok(()) };
+        let Some(told) = self.told.as_ref().filter(|told| !told.incomplete) else { return Ok(()) };
         let follows = |peer: &&Peer| self.facts.followers.contains(&peer.node);
         let missing = told.peers.iter().filter(|peer| self.memory.role.writes() && !follows(peer));
         let missing: Vec<&str> = missing.map(|peer| peer.host.as_str()).collect();

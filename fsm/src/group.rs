@@ -226,6 +226,11 @@ impl Group {
         self.reign().and_then(|reign| self.node(reign.writer))
     }
 
+    /// It was built from its nodes, and the writer or members of its rule have not come yet.
+    pub fn is_incomplete(&self) -> bool {
+        !self.awaited.is_empty() || (self.reign().is_none() && !self.nodes.is_empty())
+    }
+
     /// The node of that id.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.iter().find(|node| node.id == id)

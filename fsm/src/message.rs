@@ -187,6 +187,9 @@ pub struct Assignment {
     /// The other nodes of the group.
     #[serde(default)]
     pub peers: Vec<Peer>,
+    /// There are more that have not come to this monitor yet: slots and pg_hba.conf stay as they are meanwhile.
+    #[serde(default)]
+    pub incomplete: bool,
     /// The NOTIFY channel of the group.
     #[serde(default)]
     pub channel: String,

@@ -31,7 +31,7 @@ pub fn decide(group: &Group, policy: &Policy, now: Moment) -> Option<Decision> {
 /// The same by other rules, so that a test can see a wrong rule found out.
 pub fn decide_by(rules: &[Rule], group: &Group, policy: &Policy, now: Moment) -> Option<Decision> {
     // What a monitor does not know of yet, it cannot decide about (law 6).
-    if !group.awaited.is_empty() {
+    if group.is_incomplete() {
         return None;
     }
     let facts = Facts::new(group, policy, now);

@@ -185,13 +185,14 @@ fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
         rule: draft.rule,
         offer: draft.offer,
         upstream,
+        incomplete: scene.group.is_incomplete(),
         peers: others.filter_map(|node| peer(scene, node.id)).collect(),
         replication_password: replication_password(scene, report),
         monitor_password: scene
             .stored
             .node_password
             .clone()
-            .filter(|newest| scene.group.awaited.is_empty() && newest.number != report.passwords.monitor),
+            .filter(|newest| !scene.group.is_incomplete() && newest.number != report.passwords.monitor),
         ..blank(report.node, draft.goal, draft.term, scene.serial)
     })
 }
@@ -202,7 +203,7 @@ fn replication_password(scene: &Scene, report: &Report) -> Option<Password> {
         scene.group.writer().filter(|writer| writer.id != report.node && scene.group.election.is_none());
     let writer_holds =
         writer.and_then(|writer| scene.member(writer.id)).map(|member| member.passwords.replication);
-    let awaited = !scene.group.awaited.is_empty();
+    let awaited = scene.group.is_incomplete();
     let due = password::is_due(newest.number, report.passwords.replication, writer_holds, awaited);
     due.then(|| newest.clone())
 }
@@ -218,6 +219,7 @@ fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {
         offer: None,
         upstream: None,
         peers: Vec::new(),
+        incomplete: false,
         channel: notify::channel(serial),
         replication_password: None,
         monitor_password: None,

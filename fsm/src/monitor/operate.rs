@@ -77,7 +77,7 @@ impl Refusal {
             Refusal::NoWriter => "Register a first node with pg_autoctl create postgres.",
             Refusal::NoCandidate => "Wait until a standby is in state secondary, then try again.",
             Refusal::IsPrimary => {
-                "Perform a failover first, then repeat the call; or pg_autoctl enable maintenance --allow-failover."
+                "Perform a failover first, then repeat the call. For maintenance, pg_autoctl enable maintenance --allow-failover does both."
             }
             Refusal::TooFewMembers => "Add a standby or lower number_sync_standbys first.",
             Refusal::NoSuchNode | Refusal::HasPrimary => "pg_autoctl show state lists the nodes.",
@@ -142,7 +142,7 @@ pub fn perform_failover(group: &mut Group, policy: &Policy, now: Moment) -> Resu
 
 /// The primary that operators' requests go through: it has reached its state and reports.
 fn settled_writer<'a>(facts: &Facts<'a>) -> Result<&'a Node, Refusal> {
-    if !facts.group.awaited.is_empty() {
+    if facts.group.is_incomplete() {
         return Err(Refusal::Incomplete);
     }
     if facts.group.election.is_some() {

@@ -186,6 +186,7 @@ impl World {
             offer: draft.offer,
             upstream,
             peers: Vec::new(),
+            incomplete: false,
             channel: String::new(),
             replication_password: None,
             monitor_password: None,
