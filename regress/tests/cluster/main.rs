@@ -5,6 +5,7 @@ mod concurrent_calls;
 mod drop_node;
 mod first_start;
 mod guide_failover;
+mod guide_trouble_shooting;
 mod hba;
 mod maintenance;
 mod maintenance_apart;
