@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::postgres::Postgres;
 use node_files::durable;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const LIBRARIES: &str = "shared_preload_libraries";
@@ -180,24 +179,17 @@ fn read(path: &Path) -> Result<String> {
     }
 }
 
-/// A link stays a link, and the mode what it was.
 fn rewrite(path: &Path, text: &str) -> Result<()> {
-    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    if read(&real)? == text {
+    if read(path)? == text {
         return Ok(());
     }
-    let mode = fs::metadata(&real).map(|about| about.permissions().mode()).ok();
-    durable::write(&real, text.as_bytes())?;
-    match mode {
-        Some(mode) => fs::set_permissions(&real, fs::Permissions::from_mode(mode))
-            .map_err(Error::io("restore the mode of", &real)),
-        None => Ok(()),
-    }
+    Ok(durable::rewrite(path, text.as_bytes())?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn what_is_enough_stays() {

@@ -59,7 +59,7 @@ impl Access {
         let text = read(&path)?;
         if !self.skip_pg_hba && text.ends_with(format!("{CLIENTS}\n").as_bytes()) {
             let line = hba::of_clients(encrypted, self.auth.method()) + "\n";
-            durable::write(&path, &[text, line.into_bytes()].concat())?;
+            durable::rewrite(&path, &[text, line.into_bytes()].concat())?;
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Access {
         let text = read(&path)?;
         let block = hba::with_block(&text, &self.lines_of_monitor(postgres, pgdata));
         if block != text {
-            durable::write(&path, &block)?;
+            durable::rewrite(&path, &block)?;
         }
         Ok(())
     }

@@ -139,7 +139,7 @@ impl Place {
         ];
         settings.extend(own.iter().cloned());
         let lines: Vec<String> = settings.iter().map(|(name, value)| conf::line(name, value)).collect();
-        durable::write(&path, conf::with_block(&text, &lines).as_bytes())?;
+        durable::rewrite(&path, conf::with_block(&text, &lines).as_bytes())?;
         Ok(())
     }
 

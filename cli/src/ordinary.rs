@@ -91,7 +91,7 @@ fn rewrite_file(path: &Path, rewrite: impl Fn(&str) -> String) -> Result<()> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     let wanted = rewrite(&text);
     if wanted != text {
-        durable::write(path, wanted.as_bytes())?;
+        durable::rewrite(path, wanted.as_bytes())?;
     }
     Ok(())
 }

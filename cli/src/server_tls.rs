@@ -78,13 +78,13 @@ impl Server<'_> {
             files.push((path, text, anew));
         }
         for (path, _, anew) in &files {
-            durable::write(path, anew)?;
+            durable::rewrite(path, anew)?;
         }
         let Err(error) = self.reload().and_then(|()| self.wait_for(settings, certificate)) else {
             return Ok(());
         };
         for (path, before, _) in &files {
-            durable::write(path, before)?;
+            durable::rewrite(path, before)?;
         }
         self.reload()?;
         Err(error)

@@ -155,7 +155,9 @@ fn is_unsettled(group: &Group) -> bool {
     let restless = |node: &Node| {
         let catching_up = node.goal == State::CatchingUp;
         let unfed = node.goal.follows() && node.receiver != Receiver::Streaming;
-        !node.settled() || catching_up || unfed || node.leaving || node.session == Session::Lost
+        // One in maintenance may be down for hours, and nothing is decided about it.
+        let lost = node.session == Session::Lost && node.goal != State::Maintenance;
+        !node.settled() || catching_up || unfed || node.leaving || lost
     };
     group.election.is_some() || group.next_rule.is_some() || group.nodes.iter().any(restless)
 }

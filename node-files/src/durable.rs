@@ -4,11 +4,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Puts `content` at `path`: a temporary file beside it, fsync, rename, fsync of the directory. Mode 0600.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    write_as(path, content, 0o600)
+}
+
+/// The same for a file that is not ours alone, such as postgresql.conf: its mode stays, and a link to it stays a link.
+pub fn rewrite(path: &Path, content: &[u8]) -> Result<()> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let mode = fs::metadata(&real).map_or(0o600, |about| about.permissions().mode() & 0o777);
+    write_as(&real, content, mode)
+}
+
+fn write_as(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let temporary = beside(path);
     let put = || -> io::Result<()> {
         // A leftover of an interrupted write may stand there, perhaps with another mode.
@@ -18,6 +29,8 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(content)?;
+        // Whatever the umask has left of it.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_parent(path)
@@ -83,7 +96,6 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_is_replaced_whole_and_only_its_owner_reads_it() {
@@ -97,5 +109,17 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         assert!(remove(&path).unwrap());
         assert!(!remove(&path).unwrap());
+    }
+    #[test]
+    fn a_file_of_others_keeps_its_mode_and_its_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (real, link) = (directory.path().join("real"), directory.path().join("link"));
+        fs::write(&real, "one").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        rewrite(&link, b"two").unwrap();
+        assert_eq!(fs::read(&real).unwrap(), b"two");
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 }

@@ -51,9 +51,15 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
 }
 
 fn monitor(context: &Context) -> Result<(Address, Option<String>)> {
-    if let Some(text) = context.named_monitor() {
-        return Ok(Address::parse(text)?);
-    }
+    let Some(text) = context.named_monitor() else { return of_directory(context) };
+    let (address, password) = Address::parse(text)?;
+    // The directory's own monitor, named once more: its password is known there.
+    let known = || of_directory(context).ok().filter(|(own, _)| own.place() == address.place());
+    let password = password.or_else(|| known().and_then(|(_, password)| password));
+    Ok((address, password))
+}
+
+fn of_directory(context: &Context) -> Result<(Address, Option<String>)> {
     let postgres = context.postgres()?;
     let state_dir = context.state_dir(&postgres)?;
     let address = match context.part(&postgres)? {

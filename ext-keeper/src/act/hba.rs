@@ -165,7 +165,7 @@ fn write(wanted: &Written, admitted: &mut [Admitted]) -> Result<(), Trouble> {
     }
     let block = hba::with_block(&text, &lines);
     if block != text {
-        durable::write(&path, &block)?;
+        durable::rewrite(&path, &block)?;
         pg::signal_postmaster(libc::SIGHUP).map_err(|error| io_trouble("reload pg_hba.conf", error))?;
     }
     Ok(())
