@@ -30,6 +30,9 @@ pub fn move_to(text: &str, context: &Context, postgres: &Postgres) -> Result<Vie
     let state = context.node_state(postgres)?;
     let before = known_before(context, &state);
     check_settled(&state, before.as_ref().map(|known| &known.row))?;
+    if before.is_some() {
+        check_covered(&state)?;
+    }
 
     let mut secrets = Secrets::read(&state_dir)?;
     let kept = secrets.monitor_password.clone();
@@ -110,6 +113,17 @@ fn check_settled(state: &State, row: Option<&NodeState>) -> Result<()> {
     let goal = row.map_or_else(|| state.goal.to_string(), |row| row.assigned_group_state.clone());
     Err(Error::state(format!("the node is not settled: it is {}, assigned {goal}", state.role)).hint(
         "wait until pg_autoctl show state shows the same state twice, then repeat; nothing was changed",
+    ))
+}
+
+/// A leased primary whose commits wait for nobody: the monitor it leaves could make one of its standbys the writer when
+/// it crashes, and the one it goes to would let it write again.
+fn check_covered(state: &State) -> Result<()> {
+    if state.role != fsm::state::State::Primary || !state.rule.is_empty() {
+        return Ok(());
+    }
+    Err(Error::state("no commit waits for a standby, so the monitor before could elect one while this one moves").hint(
+        "put its standbys in maintenance (pg_autoctl enable maintenance) or stop that monitor, then repeat; nothing was changed",
     ))
 }
 

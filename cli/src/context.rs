@@ -112,18 +112,7 @@ impl Context {
     /// What the data directory is to us.
     pub fn part(&self, postgres: &Postgres) -> Result<Part> {
         let pgdata = self.cluster()?;
-        // Every server knows this one: without an answer the files are wrong.
-        let libraries = postgres.setting(pgdata, "shared_preload_libraries").ok_or_else(|| {
-            Error::config(format!(
-                "the configuration of the server in \"{}\" cannot be read",
-                pgdata.display()
-            ))
-            .hint(format!(
-                "this says why: {} -D {} -C port",
-                postgres.bindir().join("postgres").display(),
-                pgdata.display()
-            ))
-        })?;
+        let libraries = postgres.known_setting(pgdata, "shared_preload_libraries")?;
         let loads = |library| libraries.split(',').any(|name| name.trim().trim_matches('"') == library);
         match (loads(MONITOR_LIBRARY), loads(KEEPER_LIBRARY)) {
             (true, _) => Ok(Part::Monitor),

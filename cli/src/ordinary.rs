@@ -23,17 +23,7 @@ pub fn make(pgdata: &Path, postgres: &Postgres) -> Result<()> {
         None => tell_slots(pgdata),
     }
     for (setting, rewrite) in [("config_file", settings as fn(&str) -> String), ("hba_file", access)] {
-        let path = postgres.setting(pgdata, setting).map(PathBuf::from).ok_or_else(|| {
-            Error::config(format!(
-                "the configuration of the server in \"{}\" cannot be read",
-                pgdata.display()
-            ))
-            .hint(format!(
-                "this says why: {} -D {} -C port",
-                postgres.bindir().join("postgres").display(),
-                pgdata.display()
-            ))
-        })?;
+        let path = PathBuf::from(postgres.known_setting(pgdata, setting)?);
         rewrite_file(&path, rewrite)?;
     }
     rewrite_file(&pgdata.join("postgresql.auto.conf"), settings)?;

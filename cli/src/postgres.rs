@@ -189,6 +189,16 @@ impl Postgres {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
+    /// The value of a setting that every server knows: without an answer the files are wrong.
+    pub fn known_setting(&self, pgdata: &Path, name: &str) -> Result<String> {
+        self.setting(pgdata, name).ok_or_else(|| {
+            let shown = pgdata.display();
+            Error::config(format!("the configuration of the server in \"{shown}\" cannot be read")).hint(
+                format!("this says why: {} -D {shown} -C port", self.bindir().join("postgres").display(),),
+            )
+        })
+    }
+
     /// What the control file says.
     pub fn control(&self, pgdata: &Path) -> Result<Control> {
         let mut command = self.command("pg_controldata");
