@@ -100,14 +100,7 @@ pub fn configure(
     library: &str,
     own: &[(&str, String)],
 ) -> Result<Before> {
-    let file = postgres.setting(pgdata, "config_file").map(PathBuf::from).ok_or_else(|| {
-        Error::config(format!("the configuration of the server in \"{}\" cannot be read", pgdata.display()))
-            .hint(format!(
-                "this says why: {} -D {} -C port",
-                postgres.bindir().join("postgres").display(),
-                pgdata.display()
-            ))
-    })?;
+    let file = PathBuf::from(postgres.known_setting(pgdata, "config_file")?);
     let auto = pgdata.join("postgresql.auto.conf");
     let before = Before(vec![(file.clone(), read(&file)?), (auto.clone(), read(&auto)?)]);
     change(postgres, pgdata, library, own, &file, &auto).map_err(|error| match before.restore() {
