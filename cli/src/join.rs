@@ -15,6 +15,8 @@ use tracing::info;
 
 const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(300);
+/// For a receiver to come back: PostgreSQL lets it try every 5 s.
+const RECONNECTS: Duration = Duration::from_secs(12);
 
 /// How far it is.
 pub enum Ready {
@@ -116,7 +118,7 @@ fn way<'a>(found: &'a Found, node: &Enrolment<'_>, group: i32, others: &[&NodeSt
                 ))
                 .hint("register its primary first, then repeat; nothing was changed")
             })?;
-            receiver.check_follows(primary)?;
+            wait_until_follows(node, receiver, primary)?;
             Ok(Way::Standby(receiver))
         }
         (Some(Live { standby: None, .. }), true) => Ok(Way::FirstLive),
@@ -135,6 +137,25 @@ fn way<'a>(found: &'a Found, node: &Enrolment<'_>, group: i32, others: &[&NodeSt
             .hint("register it in a group or formation of its own (--group, --formation); nothing was changed"))
         }
     }
+}
+
+/// A standby whose primary was restarted a moment ago tries again every few seconds only.
+fn wait_until_follows(node: &Enrolment<'_>, seen: &Receiver, primary: &NodeState) -> Result<()> {
+    let started = Instant::now();
+    let mut follows = seen.check_follows(primary);
+    let mut streams = seen.streaming;
+    let mut progress = None;
+    while !streams && started.elapsed() < RECONNECTS {
+        let what = || Progress::start("waits for the running standby to reach its primary");
+        progress.get_or_insert_with(what);
+        std::thread::sleep(LOOK);
+        let running = crate::datadir::require_running(&node.place.pgdata)?;
+        if let Some(receiver) = Live::look(&running)?.standby {
+            follows = receiver.check_follows(primary);
+            streams = receiver.streaming;
+        }
+    }
+    follows
 }
 
 /// A node that has lived at this address keeps its data somewhere else.

@@ -1,7 +1,9 @@
 //! The one restart by which a running server becomes a node: who makes it, and how.
-use crate::adopt::Before;
-use crate::datadir::Running;
+use crate::adopt::{self, Before};
+use crate::context::KEEPER_LIBRARY;
+use crate::datadir::{self, Running};
 use crate::error::{Error, Result};
+use crate::live::Live;
 use crate::postgres::Postgres;
 use node_files::StateDir;
 use std::path::{Path, PathBuf};
@@ -56,8 +58,10 @@ pub fn begin(
         pgdata.display()
     );
     let Err(error) = postgres.restart(running, pgdata, &log) else { return Ok(()) };
-    if crate::datadir::running(pgdata).is_some() {
-        return Err(error);
+    if let Some(now) = datadir::settled(pgdata)? {
+        // An interrupted command's pg_ctl was faster.
+        let is_node = adopt::names(&Live::look(&now)?.libraries, KEEPER_LIBRARY);
+        return if is_node { Ok(()) } else { Err(error) };
     }
     warn!("{error}; starting it as it was");
     before.restore()?;

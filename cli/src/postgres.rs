@@ -137,7 +137,11 @@ impl Postgres {
             // A shell takes this apart.
             command.arg("-o").arg(format!("-c '{}'", way.replace('\'', "'\\''")));
         }
-        begin_life(&mut command, pgdata, log)
+        begin_life(&mut command, pgdata, log).or_else(|error| match datadir::settled(pgdata)? {
+            // An interrupted command's pg_ctl was faster.
+            Some(_) => Ok(()),
+            None => Err(error),
+        })
     }
 
     /// Ends the server's life, with its sessions, and begins the next one with the same arguments and the same environment.

@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod deadlines;
 pub mod encryption;
 pub mod install;
+pub mod interrupt;
 pub mod ledger;
 pub mod listener;
 pub mod logs;

@@ -7,6 +7,7 @@ mod first_start;
 mod guide_failover;
 mod guide_trouble_shooting;
 mod hba;
+mod interrupted;
 mod maintenance;
 mod maintenance_apart;
 mod monitor_away;
