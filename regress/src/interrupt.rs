@@ -276,7 +276,8 @@ fn text_at(pid: Pid, address: u64) -> String {
 fn statement(message: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(message);
     let start = ["CREATE ", "ALTER "].iter().find_map(|verb| text.find(verb))?;
-    Some(text[start..].split_whitespace().take(3).collect::<Vec<_>>().join(" ")).map(|words| plain(&words))
+    let statement = text[start..].split('\0').next().unwrap_or_default();
+    Some(plain(&statement.split_whitespace().take(3).collect::<Vec<_>>().join(" ")))
 }
 
 fn file(pid: Pid, descriptor: u64) -> String {

@@ -15,6 +15,7 @@ mod monitor_replaced;
 mod notifications;
 mod primary_killed;
 mod provisioning;
+mod provisioning_again;
 mod rejoin_by_clone;
 mod retention;
 mod rights;
