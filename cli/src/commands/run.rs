@@ -2,6 +2,7 @@
 use crate::context::Context;
 use crate::datadir;
 use crate::error::{Error, Kind, Result};
+use crate::last_start;
 use crate::view::View;
 use std::os::unix::process::CommandExt;
 
@@ -17,6 +18,11 @@ pub fn run(context: &Context) -> Result<View> {
         ))
         .hint("stop it first: pg_autoctl stop"));
     }
-    let cause = postgres.command("postgres").arg("-D").arg(pgdata).exec();
+    let mut command = postgres.command("postgres");
+    command.arg("-D").arg(pgdata);
+    if let Some(way) = last_start::way_to_configuration(pgdata) {
+        command.arg("-c").arg(way);
+    }
+    let cause = command.exec();
     Err(Error::new(Kind::PgCtl, format!("could not start the server: {cause}")))
 }

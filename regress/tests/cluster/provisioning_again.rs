@@ -147,7 +147,7 @@ fn it_may_stay_in_the_foreground() {
 fn in_foreground(mut command: Command, server: &Server) -> Child {
     let child = command.arg("--run").stdin(Stdio::null()).spawn().expect("starting it");
     wait::until("the command has become the server", regress::deadlines::CREATE, || match server.running() {
-        Some(pid) if pid == child.id() => Ok(()),
+        Some(pid) if pid == child.id() => server.superuser("postgres", "SELECT 1"),
         other => Err(format!("{other:?}, not {}", child.id())),
     });
     child
