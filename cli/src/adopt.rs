@@ -51,24 +51,30 @@ fn lacking(value: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)
     NEEDS.iter().filter(lacks).map(|(name, _, value)| (*name, (*value).to_owned())).collect()
 }
 
-/// What a standby has less of than the server that its data come from.
-fn too_low(postgres: &Postgres, pgdata: &Path) -> Result<Vec<(&'static str, String)>> {
-    let least = postgres.least_for_standby(pgdata)?.into_iter();
-    let low = |(name, least): &(&str, u64)| {
+/// What a standby must not have less of than the server that its data come from, where `wrong` says so of its own value
+/// and that server's.
+fn unlike_source(
+    postgres: &Postgres,
+    pgdata: &Path,
+    wrong: fn(u64, u64) -> bool,
+) -> Result<Vec<(&'static str, String)>> {
+    let sources = postgres.least_for_standby(pgdata)?.into_iter();
+    let unlike = |(name, source): &(&str, u64)| {
         let value = postgres.setting(pgdata, name).and_then(|value| value.parse::<u64>().ok());
-        value.is_some_and(|value| value < *least)
+        value.is_some_and(|value| wrong(value, *source))
     };
-    Ok(least.filter(low).map(|(name, least)| (name, least.to_string())).collect())
+    Ok(sources.filter(unlike).map(|(name, source)| (name, source.to_string())).collect())
 }
 
-/// In a copy whose configuration is ours, raises what its source has more of.
-pub fn raise_to_source(postgres: &Postgres, copy: &Path) -> Result<()> {
-    let low = too_low(postgres, copy)?;
-    if low.is_empty() {
+/// In a copy whose configuration is ours, makes these equal to its source's: with less it could not follow, and with more
+/// its source could not follow it after a failover.
+pub fn equal_to_source(postgres: &Postgres, copy: &Path) -> Result<()> {
+    let unlike = unlike_source(postgres, copy, |own, source| own != source)?;
+    if unlike.is_empty() {
         return Ok(());
     }
     let file = copy.join("postgresql.conf");
-    rewrite(&file, &conf::with_in_block(&read(&file)?, &low))
+    rewrite(&file, &conf::with_in_block(&read(&file)?, &unlike))
 }
 
 /// Whether the next life of the server loads the library.
@@ -118,7 +124,7 @@ fn change(
     file: &Path,
     auto: &Path,
 ) -> Result<()> {
-    let mut wanted = too_low(postgres, pgdata)?;
+    let mut wanted = unlike_source(postgres, pgdata, |own, source| own < source)?;
     for need in lacking(|name| postgres.setting(pgdata, name)) {
         if !wanted.iter().any(|(name, _)| *name == need.0) {
             wanted.push(need);

@@ -182,7 +182,7 @@ impl Enrolment<'_> {
             leave_configuration_elsewhere(pgdata, &copy)?;
         } else {
             self.configure(&copy, group, name)?;
-            adopt::raise_to_source(self.postgres, &copy)?;
+            adopt::equal_to_source(self.postgres, &copy)?;
         }
         let identity = Identity::of(node);
         self.standby_state(&identity, &copy, group, assignment.term, &upstream)?;

@@ -162,7 +162,6 @@ pub fn node_settings() -> Vec<(&'static str, String)> {
         ("hot_standby", "on"),
         // So that pg_rewind can work.
         ("wal_log_hints", "on"),
-        // No more than an adopted node of the same group has: a standby with fewer senders than its primary stops replaying.
         ("max_wal_senders", "10"),
         ("max_replication_slots", "10"),
         // For pg_rewind, which needs the target's own WAL back to the fork; it also copies all that its source keeps.
