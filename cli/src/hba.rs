@@ -30,7 +30,8 @@ impl Auth {
 /// Options about who may connect.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Access {
-    /// How clients of the new server prove who they are. Replication always takes a password
+    /// How clients of the new server prove who they are. Replication always takes a password; a monitor made with trust
+    /// gives that password to whoever asks
     #[arg(long, value_enum, default_value = "scram-sha-256")]
     pub auth: Auth,
     /// Leave pg_hba.conf alone and print the lines that it needs

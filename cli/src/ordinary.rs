@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::Postgres;
 use crate::sql::Failure;
 use fsm::rule::standby_of;
-use node_files::durable;
+use node_files::{durable, hba};
 use std::path::{Path, PathBuf};
 use tracing::info;
 
@@ -22,9 +22,12 @@ pub fn make(pgdata: &Path, postgres: &Postgres) -> Result<()> {
         Some(running) => drop_slots(&running)?,
         None => tell_slots(pgdata),
     }
-    for (setting, rewrite) in [("config_file", settings as fn(&str) -> String), ("hba_file", access)] {
-        let path = PathBuf::from(postgres.known_setting(pgdata, setting)?);
-        rewrite_file(&path, rewrite)?;
+    rewrite_file(&PathBuf::from(postgres.known_setting(pgdata, "config_file")?), settings)?;
+    let access = PathBuf::from(postgres.known_setting(pgdata, "hba_file")?);
+    let text = std::fs::read(&access).map_err(Error::io("read", &access))?;
+    let wanted = hba::without_block(&text);
+    if wanted != text {
+        durable::rewrite(&access, &wanted)?;
     }
     rewrite_file(&pgdata.join("postgresql.auto.conf"), settings)?;
     if loads_library(&postgres.setting(pgdata, LIBRARIES).unwrap_or_default()) {
@@ -111,21 +114,6 @@ fn without_library(list: &str) -> String {
     others.join(", ")
 }
 
-/// pg_hba.conf without the keeper's block.
-fn access(text: &str) -> String {
-    let mut inside = false;
-    let mut kept = String::new();
-    for line in text.lines() {
-        inside |= line.starts_with(conf::BEGIN);
-        if !inside {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-        inside &= !line.starts_with(conf::END);
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,12 +132,5 @@ mod tests {
     fn what_the_keeper_set_goes() {
         let text = "# Do not edit\nsynchronous_standby_names = 'ANY 1 (a)'\nwork_mem = '8MB'\nPG_autoctl.name = 'n'\n";
         assert_eq!(settings(text), "# Do not edit\nwork_mem = '8MB'\n");
-    }
-
-    #[test]
-    fn the_block_of_access_rules_goes() {
-        let text = "# pg_autoctl begin: written by the keeper\nhost replication r 10.0.0.1/32 scram-sha-256\n# pg_autoctl end\nlocal all all peer\n";
-        assert_eq!(access(text), "local all all peer\n");
-        assert_eq!(access("local all all peer\n"), "local all all peer\n");
     }
 }

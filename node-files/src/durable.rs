@@ -89,7 +89,8 @@ pub(crate) fn to_toml<T: Serialize>(path: &Path, value: &T) -> Result<String> {
 
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
+    // Not a name that somebody else would give to a draft of his own.
+    name.push(".pg_autoctl.new");
     path.with_file_name(name)
 }
 

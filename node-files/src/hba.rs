@@ -44,7 +44,7 @@ pub fn of_node(encrypted: bool, peers: &[Admitted]) -> Vec<String> {
             }
         }
     }
-    lines.push(format!("host all,replication {REPLICATION_ROLE},{PROBE_ROLE} all reject"));
+    lines.push(rejection());
     lines
 }
 
@@ -52,7 +52,9 @@ pub fn of_node(encrypted: bool, peers: &[Admitted]) -> Vec<String> {
 pub fn of_monitor(encrypted: bool, method: &str) -> Vec<String> {
     let kind = kind(encrypted);
     vec![
-        format!("{kind} pg_auto_failover autoctl_node,autoctl all {method}"),
+        format!("{kind} pg_auto_failover autoctl_node all {method}"),
+        // Operators rotate passwords: they prove who they are in any case.
+        format!("{kind} pg_auto_failover autoctl all scram-sha-256"),
         "host all,replication autoctl_node,autoctl all reject".to_owned(),
     ]
 }
@@ -94,6 +96,21 @@ pub fn with_block(text: &[u8], lines: &[String]) -> Vec<u8> {
     let rest = sorted(body).filter_map(|(ours, line)| (!ours).then_some(line));
     let all: Vec<&[u8]> = block.chain(rest).collect();
     [all.join(&b'\n'), b"\n".to_vec()].concat()
+}
+
+/// `text` without our block, for a server that is none of ours any more. Our roles and their passwords are still in it: the last line
+/// of the block stays, and turns them away from everywhere.
+pub fn without_block(text: &[u8]) -> Vec<u8> {
+    if block_of(text).is_empty() {
+        return text.to_vec();
+    }
+    let left = format!("# The roles of pg_autoctl come in from nowhere any more.\n{}", rejection());
+    let rest = sorted(text).filter_map(|(ours, line)| (!ours).then_some(line));
+    std::iter::once(left.as_bytes()).chain(rest).collect::<Vec<_>>().join(&b'\n')
+}
+
+fn rejection() -> String {
+    format!("host all,replication {REPLICATION_ROLE},{PROBE_ROLE} all reject")
 }
 
 /// The lines of our block in `text`; nothing when there is none.
@@ -192,6 +209,16 @@ mod tests {
         assert!(twice.ends_with(theirs));
         assert_eq!(with_block(&twice, &["two".to_owned()]), twice);
         assert_eq!(block_of(theirs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_server_that_is_none_of_ours_any_more_keeps_our_roles_out() {
+        let theirs = b"# M\xfcller\nhost all all all scram-sha-256\n";
+        let left = without_block(&with_block(theirs, &of_node(true, &[peer("db2", &["10.0.0.2"])])));
+        let text = String::from_utf8_lossy(&left).into_owned();
+        assert!(left.ends_with(theirs) && !text.contains("10.0.0.2") && !text.contains(BEGIN), "{text}");
+        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with("all reject")), "{text}");
+        assert_eq!(without_block(&left), left);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Account {
             // Only root may go there; it steps down on the other side.
             Some(machine) => {
                 let mut command = Command::new("nsenter");
-                command.args(["-t", &machine.to_string(), "-n", "-m"]);
+                command.args(["-t", &machine.to_string(), "-n", "-m", "-r", "--wdns=/"]);
                 command.args(["-S", &self.uid.to_string(), "-G", &self.gid.to_string(), "--"]).arg(program);
                 command
             }

@@ -120,8 +120,13 @@ impl Network {
 impl Machine {
     fn start(hosts: &Path) -> Machine {
         let mut command = Command::new("unshare");
+        // In a chroot the root is no mount, so nothing can be said of how its mounts spread.
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("reading the mounts");
+        let root_is_mounted = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
+        let spread = if root_is_mounted { "private" } else { "unchanged" };
         command
-            .args(["--net", "--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec cat"])
+            .args(["--net", "--mount", "--propagation", spread])
+            .args(["sh", "-c", "mount --bind \"$0\" /etc/hosts && exec cat"])
             .arg(hosts);
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let machine = Machine(command.spawn().expect("running unshare, of package util-linux"));

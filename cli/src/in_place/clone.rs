@@ -10,8 +10,12 @@ use fsm::message::Peer;
 use node_files::{Phase, StateDir};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
+
+/// For what a killed command has left behind to end.
+const ORPHAN: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Replaces PGDATA by a copy. Tries until it succeeds: without it there is no node.
 pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrupted> {
@@ -84,11 +88,19 @@ pub fn fetch(
 /// The place for a new directory in the making, without what an interrupted call left there.
 pub fn room(state_dir: &StateDir) -> Result<PathBuf> {
     let incoming = incoming(state_dir);
-    match std::fs::remove_dir_all(&incoming) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", &incoming)(cause))
+    let started = Instant::now();
+    loop {
+        match std::fs::remove_dir_all(&incoming) {
+            Ok(()) => return Ok(incoming),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(incoming),
+            // The second half of a pg_basebackup whose command was killed writes on until it notices.
+            Err(cause)
+                if cause.kind() == std::io::ErrorKind::DirectoryNotEmpty && started.elapsed() < ORPHAN =>
+            {
+                std::thread::sleep(LOOK);
+            }
+            Err(cause) => return Err(Error::io("remove", &incoming)(cause)),
         }
-        Ok(()) | Err(_) => Ok(incoming),
     }
 }
 

@@ -58,7 +58,7 @@ fn adopt(
         check_database()?;
         let mut newcomer = Newcomer {
             formation: given(formation_id, "formation_id")?,
-            id: arguments::node_id(given(node_id, "node_id")?)?,
+            id: arguments::desired_id(given(node_id, "node_id")?)?,
             name: arguments::name(given(node_name, "node_name")?)?,
             host: arguments::host(given(node_host, "node_host")?)?,
             port: arguments::port(given(node_port, "node_port")?)?,
@@ -88,6 +88,7 @@ fn adopt(
 /// Whether what was told fits together.
 fn check(newcomer: &Newcomer) -> Result<(), Error> {
     let Newcomer { id, report, rule, .. } = newcomer;
+    arguments::room_after(report, rule)?;
     let identifier = report.system_identifier.cast_signed();
     let unfit = |message: String| {
         Err(Error::BadArgument { message, hint: "Give the node's own report, and the rule in force on it." })

@@ -8,6 +8,8 @@ use fsm::units::NodeId;
 
 /// Above it nothing is believed that only counts upwards: there must always be a next one.
 const LARGEST_NUMBER: u64 = 1 << 50;
+/// The same of what becomes a group's own first number, or an id: a hostile one must not use up those that follow.
+const LARGEST_TAKEN_OVER: u64 = 1 << 40;
 /// In bytes, of the names of formations, nodes and clusters: PostgreSQL's own limit for names.
 const LONGEST_NAME: usize = 63;
 /// In bytes, of a keeper's note; the rest of a longer one is cut off.
@@ -125,6 +127,34 @@ fn bad(message: String, hint: &'static str) -> Error {
 /// A state, by its name.
 pub fn state(name: &str) -> Result<State, Error> {
     State::parse(name).ok_or_else(|| Error::UnknownState(name.to_owned()))
+}
+
+/// What a tool says of a node's replication: a word such as `sync`.
+pub fn rep_state(text: &str) -> Result<&str, Error> {
+    if text.len() <= LONGEST_NAME && !text.chars().any(char::is_control) {
+        return Ok(text);
+    }
+    Err(bad(
+        format!("\"{}\" is not a state of replication", beginning(text).escape_debug()),
+        "It has at most 63 bytes and no control characters.",
+    ))
+}
+
+/// An id that somebody wishes for. Far below the largest, so that ids to be given by itself are left.
+pub fn desired_id(id: i64) -> Result<NodeId, Error> {
+    node_id(id).ok().filter(|id| id.0.cast_unsigned() <= LARGEST_TAKEN_OVER).ok_or_else(|| {
+        bad(format!("{id} is not a node id to wish for"), "Leave it out: the monitor gives a free one.")
+    })
+}
+
+/// Whether the numbers of a group that comes from another monitor leave room for those that follow.
+pub fn room_after(report: &Report, rule: &Rule) -> Result<(), Error> {
+    let members = rule.members.iter().map(|id| id.0.cast_unsigned());
+    let numbers = [report.term.0, report.pledge.0, report.history.0, rule.number.0];
+    if numbers.iter().copied().chain(members).all(|number| number <= LARGEST_TAKEN_OVER) {
+        return Ok(());
+    }
+    Err(Error::BadReport("one of its numbers is too large to be true".into()))
 }
 
 /// A keeper's report.

@@ -236,6 +236,7 @@ fn hear_tool(node_id: i64, state: &str, is_running: bool, timeline: i32, lsn: &s
         let state = arguments::state(state)?;
         let lsn: Lsn = lsn.parse().map_err(|error| Error::BadReport(format!("\"{lsn}\": {error}")))?;
         let timeline = Timeline(u32::try_from(timeline).unwrap_or(0));
+        let rep_state = arguments::rep_state(rep_state)?;
         evaluate(group::of_node(id)?, |scene| {
             let report = what_a_keeper_would_say(&scene.group, id, state, timeline, lsn);
             let session = scene.group.node(id).map(|node| node.session).unwrap_or_default();

@@ -65,7 +65,7 @@ fn register(
             port: arguments::port(port)?,
             name: arguments::name(name)?,
             system_identifier,
-            id: (desired_id > 0).then(|| arguments::node_id(desired_id)).transpose()?,
+            id: (desired_id > 0).then(|| arguments::desired_id(desired_id)).transpose()?,
             state: arguments::state(initial_state)?,
             priority: arguments::priority(priority)?,
             quorum,

@@ -300,7 +300,7 @@ pub fn adopt(
         {
             node.goal = State::CatchingUp;
         }
-    } else if group.reign().is_some_and(|reign| report.pledge > reign.term) {
+    } else if group.reign().is_some_and(|reign| report.pledge > reign.term || report.term > group.term) {
         return Err(Refusal::ForeignTerm);
     }
     group.term = group.term.max(report.term);

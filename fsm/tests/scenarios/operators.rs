@@ -337,6 +337,8 @@ fn who_may_not_come_to_another_monitor() {
         Err(Refusal::ForeignTerm),
         "its monitor has opened an election"
     );
+    let heard = Report { term: Term(4), ..report(2, Secondary, 3, 3) };
+    assert_eq!(adopt(&heard), Err(Refusal::ForeignTerm), "it has heard of one");
     assert_eq!(adopt(&report(2, Secondary, 3, 3)), Ok(Secondary));
     assert_eq!(adopt(&report(8, Secondary, 3, 3)), Ok(CatchingUp), "no commit waits for it");
     assert_eq!(group.awaited, BTreeSet::from([NodeId(3)]));
