@@ -187,9 +187,9 @@ impl Cluster {
         command
     }
 
-    /// The installed pg_autoctl, to be run by the servers' account.
+    /// The installed pg_autoctl, to be run by the servers' account, on the monitor's machine when it has one of its own.
     pub fn pg_autoctl(&self) -> Command {
-        self.account.command(self.install.program("pg_autoctl"))
+        self.monitor.account.command(self.install.program("pg_autoctl"))
     }
 
     /// The same, run by whoever runs the tests.
