@@ -142,9 +142,11 @@ pub fn rep_state(text: &str) -> Result<&str, Error> {
 
 /// An id that somebody wishes for. Far below the largest, so that ids to be given by itself are left.
 pub fn desired_id(id: i64) -> Result<NodeId, Error> {
-    node_id(id).ok().filter(|id| id.0.cast_unsigned() <= LARGEST_TAKEN_OVER).ok_or_else(|| {
-        bad(format!("{id} is not a node id to wish for"), "Leave it out: the monitor gives a free one.")
-    })
+    let wished = node_id(id)?;
+    if id.cast_unsigned() <= LARGEST_TAKEN_OVER {
+        return Ok(wished);
+    }
+    Err(bad(format!("{id} is too large for a node id"), "The ids that monitors give begin at 1."))
 }
 
 /// Whether the numbers of a group that comes from another monitor leave room for those that follow.
