@@ -60,7 +60,7 @@ pub enum Command {
     /// Change what the monitor keeps about nodes and formations
     #[command(subcommand)]
     Set(tune::Set),
-    /// Hand the primary's role to a standby
+    /// Hand the primary's role to a standby, change passwords
     #[command(subcommand)]
     Perform(Perform),
     /// Turn something on

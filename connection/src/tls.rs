@@ -36,8 +36,9 @@ pub fn client(ssl: &Ssl) -> Result<ClientConfig, Error> {
 }
 
 fn verifier(ssl: &Ssl, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    let algorithms = provider.signature_verification_algorithms;
     if !ssl.verifies() {
-        return Ok(Arc::new(AnyServer(provider.signature_verification_algorithms)));
+        return Ok(Arc::new(AnyName { algorithms, authorities: None }));
     }
     let trusted = ssl.trusted();
     let mut roots = RootCertStore::empty();
@@ -52,7 +53,10 @@ fn verifier(ssl: &Ssl, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCe
     let full = builder
         .build()
         .map_err(|error| unusable(ssl.crl.as_deref().unwrap_or(trusted), &error.to_string()))?;
-    Ok(if ssl.mode == SslMode::VerifyFull { full } else { Arc::new(AnyName(full)) })
+    if ssl.mode == SslMode::VerifyFull {
+        return Ok(full);
+    }
+    Ok(Arc::new(AnyName { algorithms, authorities: Some(full) }))
 }
 
 /// What a PEM file holds of one kind; at least one.
@@ -73,48 +77,13 @@ fn unusable(path: &Path, why: &str) -> Error {
     )
 }
 
-/// Whoever it is: it must hold the key of the certificate that it shows, or channel binding would prove nothing.
+/// Whoever holds the key of the certificate that it shows, or channel binding would prove nothing; and, where there are
+/// authorities, whoever they vouch for, by whatever name. The name is what they look at last, so all else has been found good.
 #[derive(Debug)]
-struct AnyServer(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Verified {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Signed {
-        verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Signed {
-        verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
+struct AnyName {
+    algorithms: WebPkiSupportedAlgorithms,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
 }
-
-/// Whoever our authorities vouch for, by whatever name. The name is what is looked at last, so all else has been found good.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(
@@ -125,7 +94,8 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Verified {
-        match self.0.verify_server_cert(certificate, others, name, ocsp, now) {
+        let Some(authorities) = &self.authorities else { return Ok(ServerCertVerified::assertion()) };
+        match authorities.verify_server_cert(certificate, others, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -139,7 +109,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Signed {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -148,11 +118,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Signed {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

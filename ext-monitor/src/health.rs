@@ -13,7 +13,8 @@ use std::cell::RefCell;
 
 thread_local! {
     /// Told in this transaction.
-    static TOLD: RefCell<Kept<(NodeId, Health)>> = const { RefCell::new(Kept::new()) };
+    /// What is told when the transaction has committed.
+    pub static TOLD: RefCell<Kept<(NodeId, Health)>> = const { RefCell::new(Kept::new()) };
 }
 
 /// Tells what has changed since it was told last. After the monitor's start silence is its own: only who is well is told of.
@@ -77,19 +78,4 @@ pub fn at_commit() {
             }
         });
     }
-}
-
-/// The transaction was undone.
-pub fn at_abort() {
-    TOLD.with_borrow_mut(Kept::take);
-}
-
-/// A part of the transaction has ended well.
-pub fn at_release(own: u32, parent: u32) {
-    TOLD.with_borrow_mut(|told| told.hand_on(own, parent));
-}
-
-/// A part of the transaction was undone.
-pub fn at_rollback(own: u32) {
-    TOLD.with_borrow_mut(|told| told.forget(own));
 }

@@ -4,6 +4,7 @@
 
 use crate::board::Board;
 use crate::error::Error;
+use crate::transaction;
 use fsm::units::Moment;
 use pgrx::lwlock::PgLwLock;
 use pgrx::prelude::*;
@@ -75,9 +76,7 @@ unsafe extern "C-unwind" fn at_transaction_end(
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             crate::evaluate::at_abort();
-            crate::tell::at_abort();
-            crate::refuse::at_abort();
-            crate::health::at_abort();
+            transaction::each(|left| left.clear());
         }
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => crate::evaluate::at_prepare(),
         _ => {}
@@ -93,15 +92,11 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
 ) {
     match event {
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
-            crate::tell::at_release(own, parent);
-            crate::refuse::at_release(own, parent);
-            crate::health::at_release(own, parent);
+            transaction::each(|left| left.hand_on(own, parent));
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             crate::evaluate::at_rollback();
-            crate::tell::at_rollback(own);
-            crate::refuse::at_rollback(own);
-            crate::health::at_rollback(own);
+            transaction::each(|left| left.forget(own));
         }
         _ => {}
     }

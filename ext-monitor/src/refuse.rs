@@ -73,13 +73,14 @@ pub fn note(about: &About, error: &Error) {
 }
 
 /// What was said in this transaction, to be struck from the board when it commits.
-struct Told {
+pub struct Told {
     due: Vec<Due>,
     unnoted: u32,
 }
 
 thread_local! {
-    static TOLD: RefCell<Kept<Told>> = const { RefCell::new(Kept::new()) };
+    /// What is told when the transaction has committed.
+    pub static TOLD: RefCell<Kept<Told>> = const { RefCell::new(Kept::new()) };
 }
 
 /// Makes events of what is noted.
@@ -141,19 +142,4 @@ pub fn at_commit() {
         // Without a board nothing was told.
         let _ = pg::board(|board| board.refusals.told(&told.due, told.unnoted, now));
     }
-}
-
-/// The transaction was undone.
-pub fn at_abort() {
-    TOLD.with_borrow_mut(Kept::take);
-}
-
-/// A part of the transaction has ended well.
-pub fn at_release(own: u32, parent: u32) {
-    TOLD.with_borrow_mut(|told| told.hand_on(own, parent));
-}
-
-/// A part of the transaction was undone.
-pub fn at_rollback(own: u32) {
-    TOLD.with_borrow_mut(|told| told.forget(own));
 }

@@ -24,13 +24,14 @@ use std::fmt::Write;
 const LONGEST_SENTENCE: usize = 7_000;
 
 /// A sentence that was said, and the event that it became.
-struct Line {
+pub struct Line {
     event: i64,
     text: String,
 }
 
 thread_local! {
-    static LINES: RefCell<Kept<Line>> = const { RefCell::new(Kept::new()) };
+    /// What is told when the transaction has committed.
+    pub static LINES: RefCell<Kept<Line>> = const { RefCell::new(Kept::new()) };
 }
 
 /// Says one sentence; returns the id of its event.
@@ -173,19 +174,4 @@ pub fn at_commit() {
         ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text, "pgautofailover")
             .report(PgLogLevel::LOG_SERVER_ONLY);
     }
-}
-
-/// The transaction was undone.
-pub fn at_abort() {
-    LINES.with_borrow_mut(Kept::take);
-}
-
-/// A part of the transaction has ended well.
-pub fn at_release(own: u32, parent: u32) {
-    LINES.with_borrow_mut(|lines| lines.hand_on(own, parent));
-}
-
-/// A part of the transaction was undone.
-pub fn at_rollback(own: u32) {
-    LINES.with_borrow_mut(|lines| lines.forget(own));
 }

@@ -1,6 +1,6 @@
 //! What a transaction leaves to be done when it commits. Each piece is kept with the subtransaction that left it, so that
 //! what is rolled back to a savepoint is forgotten and what came before it is not.
-use crate::pg;
+use crate::{health, pg, refuse, tell};
 
 /// Pieces of one kind, in the order in which they were left.
 pub struct Kept<T> {
@@ -27,16 +27,37 @@ impl<T> Kept<T> {
     pub fn take(&mut self) -> Vec<T> {
         std::mem::take(&mut self.pieces).into_iter().map(|(_, piece)| piece).collect()
     }
+}
 
+/// What becomes of pieces of any kind when a part of the transaction ends.
+pub trait Left {
+    /// The transaction was undone.
+    fn clear(&mut self);
     /// A subtransaction has ended well: what it left is its parent's now.
-    pub fn hand_on(&mut self, own: u32, parent: u32) {
+    fn hand_on(&mut self, own: u32, parent: u32);
+    /// A subtransaction was undone.
+    fn forget(&mut self, own: u32);
+}
+
+impl<T> Left for Kept<T> {
+    fn clear(&mut self) {
+        self.pieces.clear();
+    }
+
+    fn hand_on(&mut self, own: u32, parent: u32) {
         for (owner, _) in self.pieces.iter_mut().filter(|(owner, _)| *owner == own) {
             *owner = parent;
         }
     }
 
-    /// A subtransaction was undone.
-    pub fn forget(&mut self, own: u32) {
+    fn forget(&mut self, own: u32) {
         self.pieces.retain(|(owner, _)| *owner != own);
     }
+}
+
+/// For everything that is left for the end of the transaction.
+pub fn each(what: impl Fn(&mut dyn Left)) {
+    tell::LINES.with_borrow_mut(|lines| what(lines));
+    refuse::TOLD.with_borrow_mut(|told| what(told));
+    health::TOLD.with_borrow_mut(|told| what(told));
 }
