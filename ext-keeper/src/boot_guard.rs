@@ -3,7 +3,7 @@
 //! Runs in the postmaster when shared memory is set up, at each boot and in each crash cycle, before the startup
 //! process looks for signal files. `postgres -C` never comes here.
 use crate::pg;
-use crate::shared::{View, enrolled, fence, gate};
+use crate::shared::{View, enrolled, fence, gate, rule};
 use crate::{gucs, in_place};
 use node_files::{Error, Identity, Phase, Restart, State, StateDir, WriterToken, boots, durable};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -91,6 +91,7 @@ fn decide() -> Option<String> {
 
 fn stand_aside() {
     fence::open_unleased();
+    rule::set_free();
     gate::open_to_anybody();
 }
 

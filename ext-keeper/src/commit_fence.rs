@@ -1,20 +1,78 @@
-//! No lease, no commit (law 3): asked in every backend at the last moment before a commit record is written.
-use crate::pg;
+//! No lease, no commit (law 3): asked in every backend at the last moment before a commit record is written. And no word of a
+//! commit that the members do not have (law 1): asked when the wait for them has ended, however it has ended.
+use crate::pg::commit::{self, End, Watch};
 use crate::shared::fence::{self, Fence};
-use crate::shared::{clock, view};
+use crate::shared::{clock, rule, view};
+use crate::{gucs, pg};
+use fsm::units::Lsn;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Members that flush nothing for so long are not waited for by a session whose own wait is over.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// In the postmaster; its children inherit it.
 pub fn install() {
-    pg::commit::check_before_commit(refuse_when_up);
+    commit::watch(Watch { before: check, after: acknowledge });
 }
 
-/// One atomic load and one look at the clock, unless the answer is no.
-fn refuse_when_up() {
+/// Two atomic loads and one look at the clock, unless the answer is no.
+fn check() {
     if fence::is_up() {
         refuse();
     }
+    if rule::binds() && !commit::waits_for_flush() && may_not_ask_for_less() {
+        commit::wait_for_flush();
+    }
+}
+
+fn may_not_ask_for_less() -> bool {
+    gucs::minimum_synchronous_commit() && !commit::is_autovacuum()
+}
+
+/// Says nothing of a commit that is not on enough members: whether it stays is unknown, and that is what a client understands
+/// whose connection is gone. No ERROR is possible here, for the commit cannot be taken back.
+fn acknowledge(end: End) {
+    let (End::At(position) | End::UpTo(position)) = end;
+    let is_covered = || position <= pg::synchronously_flushed();
+    if !rule::binds_at(position) || is_covered() {
+        return;
+    }
+    let waited = commit::waits_for_flush();
+    if !waited && !may_not_ask_for_less() {
+        return;
+    }
+    // Where it has waited for that very position, the wait was broken off. Otherwise the members may need another moment: for
+    // what others have written since, or for a commit that came by the check just before it began to raise what is asked for.
+    if waited && matches!(end, End::At(_)) || !becomes_covered(position, is_covered) {
+        commit::cut_client();
+        pg::log(&format!(
+            "a commit is here up to {position}, and not on enough standbys: its client was cut off instead of being told of it"
+        ));
+    }
+}
+
+/// Waits for as long as the members make progress.
+fn becomes_covered(position: Lsn, is_covered: impl Fn() -> bool) -> bool {
+    let (mut last, mut since) = (pg::synchronously_flushed(), Instant::now());
+    commit::flush_up_to(position);
+    while !is_covered() {
+        if !rule::binds_at(position) {
+            return true;
+        }
+        let now = pg::synchronously_flushed();
+        if now > last {
+            (last, since) = (now, Instant::now());
+        }
+        if commit::is_ending() || since.elapsed() > PATIENCE {
+            return false;
+        }
+        sleep(LOOK_EVERY);
+    }
+    true
 }
 
 #[cold]

@@ -27,6 +27,8 @@ static LOCAL_USER: Text = Text::new(Some(c""));
 static HEARTBEAT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
 /// Off, because a node that cannot ask anybody may have been replaced meanwhile (law 5).
 static START_WITHOUT_MONITOR: GucSetting<bool> = GucSetting::<bool>::new(false);
+/// On, because a session that does not wait is told of commits that a failover loses (law 1).
+static MINIMUM_SYNCHRONOUS_COMMIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// The block of pg_hba.conf is the operator's to write.
 static SKIP_PG_HBA: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// How this node reaches the other nodes.
@@ -98,6 +100,14 @@ pub fn init() {
         c"If another node was made the writer meanwhile, both write.",
         &START_WITHOUT_MONITOR,
         GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"pg_autoctl.minimum_synchronous_commit",
+        c"Raises synchronous_commit to \"on\" for every commit while commits wait for standbys.",
+        c"Off: sessions may ask for less, and a failover may lose what they were told is committed.",
+        &MINIMUM_SYNCHRONOUS_COMMIT,
+        GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
@@ -202,6 +212,11 @@ pub fn heartbeat_period() -> Duration {
 /// Writing may begin without the monitor's word, when the durable state is unleased.
 pub fn start_without_monitor() -> bool {
     START_WITHOUT_MONITOR.get()
+}
+
+/// No session asks for less than `synchronous_commit = on` while commits wait for members.
+pub fn minimum_synchronous_commit() -> bool {
+    MINIMUM_SYNCHRONOUS_COMMIT.get()
 }
 
 /// pg_hba.conf is not ours to write.

@@ -59,6 +59,9 @@ pub async fn open() -> Result<Session, SqlError> {
         .application_name("pg_autoctl keeper")
         // Nothing in a database may come between the keeper and the functions it calls, and no setting of the
         // server's may make it wait for the standbys that it is about to change.
-        .options("-c search_path=pg_catalog -c default_transaction_read_only=off -c synchronous_commit=local -c lock_timeout=2s");
+        .options(
+            "-c search_path=pg_catalog -c default_transaction_read_only=off -c synchronous_commit=local \
+             -c pg_autoctl.minimum_synchronous_commit=off -c lock_timeout=2s",
+        );
     Session::open(&Target::local(config), CONNECT_LIMIT).await
 }

@@ -1,7 +1,7 @@
 //! Everything in shared memory, for backends, the receiver and the worker alike.
 //!
 //! It begins anew with each life of the server and in each crash cycle, always in its most forbidding form: the fence
-//! up, the receiver's gate closed.
+//! up, the receiver's gate closed, every commit bound to the members of a rule.
 use crate::pg::shmem::BOARD;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
 pub struct Board {
     /// Until when commits are allowed: 0 never, MAX always, else nanoseconds of CLOCK_BOOTTIME.
     fence: AtomicU64,
+    /// Commits that end after this position have to be on members; MAX: none has to.
+    bound_after: AtomicU64,
     /// The number of the receiver's present permission. 0: it has none.
     gate: AtomicU64,
     /// How many permissions were given.
@@ -27,6 +29,8 @@ pub struct Board {
 fn board() -> &'static Board {
     BOARD.get()
 }
+
+pub mod rule;
 
 pub use gate::Target;
 pub use view::View;

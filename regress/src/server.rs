@@ -148,11 +148,21 @@ impl Server {
 
     /// The keeper's process.
     pub fn keeper(&self) -> Option<Pid> {
-        let is_keeper = |pid: &Pid| {
-            fs::read(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|title| title.starts_with(b"postgres: pg_autoctl keeper"))
+        self.process("pg_autoctl keeper")
+    }
+
+    /// The process that streams from its upstream.
+    pub fn receiver(&self) -> Option<Pid> {
+        self.process("walreceiver")
+    }
+
+    /// The first of its processes whose title begins so.
+    fn process(&self, title: &str) -> Option<Pid> {
+        let title = format!("postgres: {title}");
+        let is_called_so = |pid: &Pid| {
+            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|found| found.starts_with(title.as_bytes()))
         };
-        process::tree(self.running()?).into_iter().find(is_keeper)
+        process::tree(self.running()?).into_iter().find(is_called_so)
     }
 
     /// The node's directory beside PGDATA.

@@ -1,5 +1,5 @@
 //! One connection to a server, for code that waits: each call has a deadline, so that no frozen server freezes a test.
-use crate::deadlines::CONNECT;
+use crate::deadlines::{CONNECT, STATEMENT, patient};
 use crate::encryption;
 use connection::{ConnectFailure, Target};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres::{CancelToken, Client, Config, NoTls, SimpleQueryMessage};
 
 /// A statement that did not succeed. Whether it took effect is unknown unless the server said no.
 #[derive(Clone, Debug)]
@@ -73,6 +73,17 @@ impl Session {
         Ok(Session { client, runtime })
     }
 
+    /// What cancels its statements, from anywhere.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.client.cancel_token())
+    }
+
+    /// The process that serves it.
+    pub fn backend(&self) -> Result<String, SqlError> {
+        let rows = self.rows("SELECT pg_backend_pid()", patient(STATEMENT))?;
+        Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())
+    }
+
     /// Runs statements as psql would; rows as text.
     pub fn rows(&self, sql: &str, limit: Duration) -> Result<Vec<Vec<Option<String>>>, SqlError> {
         let messages = within(&self.runtime, limit, async { Ok(self.client.simple_query(sql).await?) })?;
@@ -96,6 +107,18 @@ impl Session {
             let rows = self.client.query(sql, parameters).await?;
             Ok(rows.first().map(|row| row.get(0)))
         })
+    }
+}
+
+/// Cancels a statement of a session as a client does, over a connection of its own.
+pub struct Canceller(CancelToken);
+
+impl Canceller {
+    /// Asks the server to cancel what the session does.
+    pub fn cancel(&self) {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
+        let asked = within(&runtime, patient(STATEMENT), async { Ok(self.0.cancel_query(NoTls).await?) });
+        asked.unwrap_or_else(|error| panic!("asking for a cancellation: {error}"));
     }
 }
 

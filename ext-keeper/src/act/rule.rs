@@ -1,6 +1,7 @@
 //! Bringing the assigned rule in force.
 use super::settings::Key;
 use super::{Outcome, Trouble};
+use crate::shared::rule as bound;
 use crate::tick::Keeper;
 use crate::{lease, pg};
 use fsm::message::Assignment;
@@ -23,6 +24,10 @@ pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Tr
         // however long it takes until this rule is seen in force.
         keeper.lease.hold(Some(rule));
     }
+    if rule.is_empty() {
+        // Before the waits are released, for those commits are to be acknowledged.
+        bound::set_free();
+    }
     let wanted = [
         (Key::SynchronousStandbyNames, Some(rule.synchronous_standby_names())),
         // Can have come with a copy of another node's files, and would refuse every write.
@@ -31,6 +36,11 @@ pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Tr
     keeper.settings.make(&mut keeper.local, &wanted).await?;
     if pg::sync_standbys_defined() == rule.is_empty() {
         return Ok(Outcome::Soon("the server has not taken up the rule yet".to_owned()));
+    }
+    if !rule.is_empty() {
+        // Whoever inserts a commit from here on finds the flag set, and waits; what was inserted before is covered by the record
+        // below. Before a promotion there is no commit yet.
+        bound::bind_after(if keeper.facts.in_recovery { Lsn(0) } else { pg::insert_lsn() });
     }
     let new = keeper.memory.rule != *rule;
     // Before a promotion nobody writes: the WAL that is there is what the members pledged with.

@@ -3,6 +3,7 @@ use fsm::rule::standby_of;
 use fsm::units::{Lsn, NodeId, Timeline};
 use pgrx::pg_sys;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One walsender of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,23 @@ pub fn flush_lsn_and_timeline() -> (Lsn, Timeline) {
         pg_sys::RecoveryInProgress();
         (Lsn(pg_sys::GetFlushRecPtr()), Timeline(pg_sys::ThisTimeLineID))
     }
+}
+
+/// Where the next record is inserted. Out of recovery only.
+pub fn insert_lsn() -> Lsn {
+    // SAFETY: takes the lock that guards it itself.
+    Lsn(unsafe { pg_sys::GetXLogInsertRecPtr() })
+}
+
+/// Up to where the members have flushed, as many of them as the server waits for. It never moves back in one life.
+pub fn synchronously_flushed() -> Lsn {
+    const FLUSH: usize = pg_sys::SYNC_REP_WAIT_FLUSH as usize;
+    // SAFETY: an aligned word of shared memory that walsenders change under a lock, in one store; whoever was released by them
+    // has passed a barrier since.
+    Lsn(unsafe {
+        let position = (&raw mut (*pg_sys::WalSndCtl).lsn[FLUSH]).cast::<u64>();
+        AtomicU64::from_ptr(position).load(Ordering::SeqCst)
+    })
 }
 
 /// Up to where WAL was replayed, on which timeline.

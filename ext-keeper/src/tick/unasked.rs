@@ -1,7 +1,7 @@
 //! What happens to a node without the monitor's word: it is shut down, promoted by hand, or started while nobody answers.
 use super::{Again, Keeper, UNRECORDED};
 use crate::act::{self, Outcome, Trouble};
-use crate::shared::fence;
+use crate::shared::{fence, rule};
 use crate::{gucs, observe, pg};
 use fsm::message::Promotion;
 use fsm::state::State;
@@ -103,6 +103,8 @@ impl Keeper {
             let goal = self.memory.goal;
             let role = if goal.unleased() { goal } else { State::WaitPrimary };
             self.memory.keep(|state| state.role = role)?;
+            // Nobody was eligible when the durable word was written, and nobody can have become so without this node.
+            rule::set_free();
             fence::open_unleased();
         }
         Ok(Again::Later)

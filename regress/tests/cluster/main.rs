@@ -3,6 +3,7 @@ mod bad_input;
 mod commands;
 mod concurrent_calls;
 mod drop_node;
+mod false_acknowledgement;
 mod first_start;
 mod guide_failover;
 mod guide_trouble_shooting;
