@@ -22,6 +22,7 @@ mod local;
 mod memory;
 mod monitor_link;
 mod observe;
+mod own_door;
 mod pg;
 mod receiver_gate;
 mod report;

@@ -10,10 +10,12 @@ use crate::local::Local;
 use crate::memory::Memory;
 use crate::monitor_link::{Heard, LinkError, MonitorLink};
 use crate::observe::{self, Facts};
+use crate::own_door::OwnDoor;
 use crate::report;
 use crate::session::SqlError;
 use crate::shared::view::{self, View};
 use crate::shared::{clock, fence};
+use crate::worker::Beside;
 use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, accepts_offer, plan};
 use fsm::message::{Assignment, Peer};
@@ -59,6 +61,8 @@ pub struct Keeper {
     names: Rc<Names>,
     /// What the upstream still has; shared with the future that asks.
     pub upstream_wal: Rc<UpstreamWal>,
+    /// Whether the own server lets anybody in; shared with the future that knocks.
+    own_door: Rc<OwnDoor>,
     /// The end of WAL, while it is being looked for.
     pub wal_end: WalEnd,
     /// The end of WAL after the pledge.
@@ -93,13 +97,7 @@ pub struct Keeper {
 
 impl Keeper {
     /// Takes up the node's memory in whatever life of the server this is.
-    pub fn take_up(
-        mut memory: Memory,
-        lease: Rc<Lease>,
-        checkpointer: Rc<Checkpointer>,
-        names: Rc<Names>,
-        upstream_wal: Rc<UpstreamWal>,
-    ) -> Result<Keeper, Trouble> {
+    pub fn take_up(mut memory: Memory, beside: Beside) -> Result<Keeper, Trouble> {
         let facts = observe::look(Timeline(0));
         finish_copy(&mut memory)?;
         let new_life = matches!(fence::state(), fence::Fence::Lapsed);
@@ -111,17 +109,18 @@ impl Keeper {
             memory.assume_role(State::Demoted);
         }
         if memory.role == State::Primary {
-            lease.hold(Some(&memory.rule));
+            beside.lease.hold(Some(&memory.rule));
         }
         Ok(Keeper {
             memory,
             facts,
             local: Local::default(),
             settings: Settings::default(),
-            lease,
-            checkpointer,
-            names,
-            upstream_wal,
+            lease: beside.lease,
+            checkpointer: beside.checkpointer,
+            names: beside.names,
+            upstream_wal: beside.upstream_wal,
+            own_door: beside.own_door,
             wal_end: WalEnd::default(),
             pledged_end: None,
             covering: None,
@@ -248,6 +247,7 @@ impl Keeper {
     fn report(&self) -> fsm::message::Report {
         let mut report = report::of(&self.memory, &self.facts, self.pledged_end);
         report.accepts = self.accepts;
+        report.stuck = self.own_door.is_stuck();
         report.note.clone_from(&self.note);
         report
     }

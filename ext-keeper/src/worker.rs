@@ -2,6 +2,7 @@
 use crate::act::{Checkpointer, Names, UpstreamWal};
 use crate::lease::Lease;
 use crate::memory::Memory;
+use crate::own_door::OwnDoor;
 use crate::shared::enrolled;
 use crate::tick::{Again, Keeper};
 use crate::{gucs, observe, pg};
@@ -17,6 +18,21 @@ use tokio::time::{Instant, sleep_until};
 
 /// What takes a few milliseconds is looked at again after this, and then less and less often.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
+
+/// What is polled beside the ticks, and shared with them.
+#[derive(Clone)]
+pub struct Beside {
+    /// Keeps the lease.
+    pub lease: Rc<Lease>,
+    /// Makes checkpoints.
+    pub checkpointer: Rc<Checkpointer>,
+    /// Finds out what the names of peers stand for.
+    pub names: Rc<Names>,
+    /// Finds out what the upstream still has.
+    pub upstream_wal: Rc<UpstreamWal>,
+    /// Finds out whether the own server lets anybody in.
+    pub own_door: Rc<OwnDoor>,
+}
 
 /// Where PostgreSQL starts the worker.
 #[pg_guard]
@@ -49,21 +65,25 @@ async fn run() -> io::Result<()> {
     let postmaster = pg::worker::postmaster_fd()?;
     let stir = Notify::new();
     let mut keeper = None;
-    let lease = Rc::new(Lease::new());
-    let checkpointer = Rc::new(Checkpointer::default());
-    let names = Rc::new(Names::default());
-    let upstream_wal = Rc::new(UpstreamWal::default());
+    let beside = Beside {
+        lease: Rc::new(Lease::new()),
+        checkpointer: Rc::default(),
+        names: Rc::default(),
+        upstream_wal: Rc::default(),
+        own_door: Rc::default(),
+    };
     let ended = tokio::select! {
         biased;
         dead = postmaster.readable() => {
             return dead.map(drop);
         }
         ended = signals(&wake, &stir) => ended,
-        () = lease.keep_by_contact() => Ok(()),
-        () = checkpointer.serve(&stir) => Ok(()),
-        () = names.serve(&stir) => Ok(()),
-        () = upstream_wal.serve(&stir) => Ok(()),
-        () = keep(&mut keeper, &lease, &checkpointer, &names, &upstream_wal, &stir) => Ok(()),
+        () = beside.lease.keep_by_contact() => Ok(()),
+        () = beside.checkpointer.serve(&stir) => Ok(()),
+        () = beside.names.serve(&stir) => Ok(()),
+        () = beside.upstream_wal.serve(&stir) => Ok(()),
+        () = beside.own_door.watch(&stir) => Ok(()),
+        () = keep(&mut keeper, &beside, &stir) => Ok(()),
     };
     if let Some(keeper) = &mut keeper {
         keeper.shut_down().await;
@@ -88,21 +108,14 @@ async fn signals(wake: &AsyncFd<File>, stir: &Notify) -> io::Result<()> {
 }
 
 /// Takes up the node's memory, then ticks for ever.
-async fn keep(
-    slot: &mut Option<Keeper>,
-    lease: &Rc<Lease>,
-    checkpointer: &Rc<Checkpointer>,
-    names: &Rc<Names>,
-    upstream_wal: &Rc<UpstreamWal>,
-    stir: &Notify,
-) {
+async fn keep(slot: &mut Option<Keeper>, beside: &Beside, stir: &Notify) {
     if !enrolled::is() {
         return std::future::pending().await;
     }
     let keeper = loop {
-        let taken = Memory::read(StateDir::at(gucs::state_dir())).map_err(Into::into).and_then(|memory| {
-            Keeper::take_up(memory, lease.clone(), checkpointer.clone(), names.clone(), upstream_wal.clone())
-        });
+        let taken = Memory::read(StateDir::at(gucs::state_dir()))
+            .map_err(Into::into)
+            .and_then(|memory| Keeper::take_up(memory, beside.clone()));
         match taken {
             Ok(keeper) => break slot.insert(keeper),
             Err(error) => pg::warn(&format!(

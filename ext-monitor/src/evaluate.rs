@@ -157,7 +157,7 @@ fn is_unsettled(group: &Group) -> bool {
         let unfed = node.goal.follows() && node.receiver != Receiver::Streaming;
         // One in maintenance may be down for hours, and nothing is decided about it.
         let lost = node.session == Session::Lost && node.goal != State::Maintenance;
-        !node.settled() || catching_up || unfed || node.leaving || lost
+        !node.settled() || catching_up || unfed || node.leaving || node.stuck || lost
     };
     group.election.is_some() || group.next_rule.is_some() || group.nodes.iter().any(restless)
 }

@@ -107,6 +107,8 @@ pub struct Node {
     pub fenced: bool,
     /// It said goodbye.
     pub leaving: bool,
+    /// It says itself that its server does not answer new connections.
+    pub stuck: bool,
     /// Its WAL receiver.
     pub receiver: Receiver,
     /// Of a writer: who streams from it.
@@ -178,6 +180,7 @@ impl Node {
             in_recovery: false,
             fenced: false,
             leaving: false,
+            stuck: false,
             receiver: Receiver::None,
             followers: BTreeSet::new(),
             receiver_since: now,
@@ -298,6 +301,7 @@ impl Group {
         node.in_recovery = report.in_recovery;
         node.fenced = report.fenced;
         node.leaving = report.leaving;
+        node.stuck = report.stuck;
         node.receiver = report.receiver;
         node.followers = report.followers.clone();
         node.heard = Some(now);

@@ -87,6 +87,9 @@ pub struct Report {
     /// A goodbye: the server is shutting down, and its fence is up.
     #[serde(default)]
     pub leaving: bool,
+    /// Its own server has not answered new connections for some seconds, though this keeper is at work.
+    #[serde(default)]
+    pub stuck: bool,
     /// How often this node was started; grows with each start.
     #[serde(default)]
     pub boot: u64,
@@ -122,6 +125,7 @@ impl Report {
             in_recovery: false,
             fenced: false,
             leaving: false,
+            stuck: false,
             boot: 0,
             system_identifier: 0,
             passwords: Passwords::default(),

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{CancelToken, Client, Config, NoTls, SimpleQueryMessage};
@@ -62,15 +63,22 @@ impl Session {
     /// Connects to the first of the config's hosts that will do.
     pub fn open(config: &Config) -> Result<Session, SqlError> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
-        let target = secured(config);
-        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
-        let client = within(&runtime, CONNECT * hosts, async {
-            let (client, connection) = target.connect().await?;
-            // It ends with the client; what went wrong is told to the statement that was under way.
-            tokio::spawn(async { drop(connection.await) });
-            Ok(client)
-        })?;
-        Ok(Session { client, runtime })
+        // One by one, as libpq does: the limit is for all of a log-in, and a host that accepts and never answers is passed over.
+        let mut last = SqlError { code: None, message: "no host to connect to".to_owned() };
+        for config in one_by_one(config) {
+            let target = secured(&config);
+            let opened = within(&runtime, CONNECT, async {
+                let (client, connection) = target.connect().await?;
+                // It ends with the client; what went wrong is told to the statement that was under way.
+                tokio::spawn(async { drop(connection.await) });
+                Ok(client)
+            });
+            match opened {
+                Ok(client) => return Ok(Session { client, runtime }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// What cancels its statements, from anywhere.
@@ -132,6 +140,28 @@ pub fn target(host: &str, port: u16, user: &str, password: &str, database: &str)
 /// How to connect: as the nodes and their clients are told by default.
 pub fn secured(config: &Config) -> Target {
     Target { config: config.clone(), ssl: encryption::of_clients() }
+}
+
+/// The same for each host alone.
+fn one_by_one(config: &Config) -> Vec<Config> {
+    let ports = config.get_ports();
+    let alone = |(at, host): (usize, &Host)| {
+        let mut alone = Config::new();
+        match host {
+            Host::Tcp(name) => alone.host(name),
+            Host::Unix(directory) => alone.host_path(directory),
+        };
+        if let Some(port) = ports.get(at).or(ports.first()) {
+            alone.port(*port);
+        }
+        config.get_user().map(|user| alone.user(user));
+        config.get_password().map(|password| alone.password(password));
+        config.get_dbname().map(|name| alone.dbname(name));
+        config.get_options().map(|options| alone.options(options));
+        alone.target_session_attrs(config.get_target_session_attrs());
+        alone
+    };
+    config.get_hosts().iter().enumerate().map(alone).collect()
 }
 
 fn within<T>(

@@ -34,6 +34,7 @@ CREATE TABLE pgautofailover.node_state (
     in_recovery         bool   NOT NULL DEFAULT false,
     fenced              bool   NOT NULL DEFAULT false,
     leaving             bool   NOT NULL DEFAULT false,
+    stuck               bool   NOT NULL DEFAULT false,
     receiver            text   NOT NULL DEFAULT 'none',
     followers           jsonb  NOT NULL DEFAULT '[]',
     boot                bigint NOT NULL DEFAULT 0,
@@ -53,6 +54,7 @@ COMMENT ON COLUMN pgautofailover.node_state.rule_number IS 'the rule in force on
 COMMENT ON COLUMN pgautofailover.node_state.checkpoint_tli IS 'timeline of its last checkpoint, the one that pg_rewind reads';
 COMMENT ON COLUMN pgautofailover.node_state.fenced IS 'nothing commits there';
 COMMENT ON COLUMN pgautofailover.node_state.leaving IS 'it said goodbye';
+COMMENT ON COLUMN pgautofailover.node_state.stuck IS 'its keeper says that its server does not answer new connections';
 COMMENT ON COLUMN pgautofailover.node_state.receiver IS 'its WAL receiver: none, streaming or lost';
 COMMENT ON COLUMN pgautofailover.node_state.followers IS 'of a writer: the nodes that stream from it';
 COMMENT ON COLUMN pgautofailover.node_state.boot IS 'the highest boot counter that it has reported';
@@ -78,7 +80,7 @@ SELECT n.formationid, n.nodeid, n.groupid, n.nodename, n.nodehost, n.nodeport, n
        pg_catalog.clock_timestamp() - live.probed_ms_ago * interval '1 ms' AS healthchecktime,
        n.statechangetime, n.candidatepriority, n.replicationquorum, n.nodecluster,
        n.groupserial, n.term, n.pledge, n.history, n.promotion, n.rule_number, n.checkpoint_tli, n.in_recovery,
-       n.fenced, n.leaving, n.receiver, n.followers, n.boot, n.note, live.session, live.probe,
+       n.fenced, n.leaving, n.stuck, n.receiver, n.followers, n.boot, n.note, live.session, live.probe,
        n.replication_password_number, n.monitor_password_number
   FROM pgautofailover.node_state n
   LEFT JOIN pg_catalog.jsonb_to_recordset(pgautofailover.live())

@@ -153,7 +153,7 @@ SELECT jsonb_build_object(
             'reported', n.reportedstate, 'term', n.term, 'pledge', n.pledge, 'history', n.history,
             'timeline', n.reportedtli, 'promotion', n.promotion, 'rule', n.rule_number,
             'checkpoint_timeline', n.checkpoint_tli, 'in_recovery', n.in_recovery, 'fenced', n.fenced,
-            'leaving', n.leaving, 'receiver', n.receiver, 'followers', n.followers),
+            'leaving', n.leaving, 'stuck', n.stuck, 'receiver', n.receiver, 'followers', n.followers),
          'lsn', n.reportedlsn) ORDER BY n.nodeid)
         FROM pgautofailover.node_state n WHERE n.groupserial = g.groupserial), '[]'))
 FROM pgautofailover.group_state g JOIN pgautofailover.formation f USING (formationid)

@@ -60,6 +60,7 @@ pub struct NodeState {
     pub in_recovery: bool,
     pub fenced: bool,
     pub leaving: bool,
+    pub stuck: bool,
     pub receiver: Receiver,
     pub followers: BTreeSet<NodeId>,
 }
@@ -82,6 +83,7 @@ impl NodeState {
             in_recovery: node.in_recovery,
             fenced: node.fenced,
             leaving: node.leaving,
+            stuck: node.stuck,
             receiver: node.receiver,
             followers: node.followers.clone(),
         }
@@ -109,6 +111,7 @@ impl Member {
             in_recovery: state.in_recovery,
             fenced: state.fenced,
             leaving: state.leaving,
+            stuck: state.stuck,
             receiver: state.receiver,
             followers: state.followers.clone(),
             receiver_since: slot.map_or(unknown_since, |slot| slot.receiver_since),
@@ -258,7 +261,7 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
                 reportedstate = s.reported, term = s.term, pledge = s.pledge, history = s.history,
                 reportedtli = s.timeline, promotion = s.promotion, rule_number = s.rule,
                 checkpoint_tli = s.checkpoint_timeline, in_recovery = s.in_recovery, fenced = s.fenced,
-                leaving = s.leaving, receiver = s.receiver, followers = s.followers,
+                leaving = s.leaving, stuck = s.stuck, receiver = s.receiver, followers = s.followers,
                 replication_password_number = p.replication, monitor_password_number = p.monitor
            FROM pg_catalog.jsonb_to_record($1) AS x(id bigint, name text, host text, port int, cluster text,
                 system_identifier bigint, pg_is_running bool, rep_state text, boot bigint, note text, lsn pg_lsn,
@@ -267,7 +270,7 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
                 pg_catalog.jsonb_to_record(x.state) AS s(priority int, quorum bool,
                 goal pgautofailover.replication_state, reported pgautofailover.replication_state, term bigint,
                 pledge bigint, history bigint, timeline int, promotion jsonb, rule bigint, checkpoint_timeline int,
-                in_recovery bool, fenced bool, leaving bool, receiver text, followers jsonb)
+                in_recovery bool, fenced bool, leaving bool, stuck bool, receiver text, followers jsonb)
           WHERE n.nodeid = x.id",
         &[JsonB(serde_json::to_value(member)?).into(), state_changed.into()],
     )

@@ -47,6 +47,8 @@ pub const RULES: &[Rule] = &[
            why: "no report, no answer to probes, members have lost it, and no lease can run any more" },
     Rule { name: "the keeper has stalled", apply: the_keeper_has_stalled,
            why: "the server answers but its keeper is silent for longer than stall_timeout" },
+    Rule { name: "the server is stuck", apply: the_server_is_stuck,
+           why: "its keeper is at work, and the server has answered new connections neither to it nor to the monitor for longer than stall_timeout" },
     // Nodes that come and go.
     Rule { name: "remove a dropped node", apply: remove_a_dropped_node,
            why: "no rule names it, and it has left or is out of contact" },
@@ -237,6 +239,14 @@ fn the_keeper_has_stalled(facts: &Facts) -> Option<Group> {
     // A link that went silent is a monitor cut off from its primary: no reason to act. So the server must answer.
     let stands = writer.session == Session::Up && writer.probe == Probe::Answers;
     (stalled && stands).then(|| election::open(facts))
+}
+
+/// Handed over, not convicted: its keeper hears us and puts the fence up, though the server cannot be shut down before it wakes up.
+fn the_server_is_stuck(facts: &Facts) -> Option<Group> {
+    let writer = suspect(facts)?;
+    let silent = writer.probe == Probe::Silent && facts.now.since(writer.probe_since) > facts.policy.stall;
+    let stuck = writer.stuck && facts.in_contact(writer) && silent;
+    stuck.then(|| assign(facts.group, writer.id, State::Draining)).flatten()
 }
 
 // ---- nodes that come and go

@@ -326,3 +326,18 @@ fn a_switchover_is_refused_where_it_could_not_succeed() {
     scene.report(2);
     assert_eq!(ask(&mut scene), Err(Refusal::ElectionOpen));
 }
+
+/// The postmaster hangs, its children go on: commits are acknowledged, and nobody can connect.
+#[test]
+fn primary_that_lets_nobody_in() {
+    let mut scene = Scene::settled(2, 0);
+    scene.keeper(1).report.stuck = true;
+    scene.wait(10);
+    assert_eq!(scene.rules(), [""; 0]);
+    scene.wait(2);
+    assert_eq!(scene.rules(), ["the server is stuck"]);
+    scene.settle();
+    scene.keeper(1).report.stuck = false;
+    scene.settle();
+    assert_eq!(scene.goals(), [Secondary, Primary]);
+}

@@ -112,7 +112,10 @@ impl Scene {
         let report = keeper.report.clone();
         self.group.hear(&report, Session::Up, self.now);
         if let Some(node) = self.group.node_mut(id) {
-            node.probe = Probe::Answers;
+            let met = if report.stuck { Probe::Silent } else { Probe::Answers };
+            if node.probe != met {
+                (node.probe, node.probe_since) = (met, self.now);
+            }
         }
         self.look();
     }
