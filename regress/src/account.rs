@@ -72,6 +72,18 @@ impl Account {
         command
     }
 
+    /// A command run by root on the same machine: for what its operator does to disks and networks.
+    pub fn root_command(&self, program: impl AsRef<OsStr>) -> Command {
+        match self.network {
+            Some(machine) => {
+                let mut command = Command::new("nsenter");
+                command.args(["-t", &machine.to_string(), "-n", "-m", "--"]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        }
+    }
+
     /// Gives a file or directory to this account.
     pub fn own(&self, path: &Path) {
         if self.step_down {

@@ -9,19 +9,25 @@ pub struct Subnet {
     _lock: TcpListener,
 }
 
-/// Which server of a cluster an address is for.
+/// Whom an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The monitor.
     Monitor,
     /// Node 1, 2, ...
     Node(u8),
+    /// Somebody on the same network whom nobody knows.
+    Stranger,
+    /// The tests themselves, and the clients that they play.
+    Harness,
 }
 
 const LOCK_HOST: u8 = 254;
 const LOCK_PORT: u16 = 9_009;
 const MONITOR_HOST: u8 = 100;
 const NODES: u8 = 8;
+const STRANGER: u8 = 200;
+const HARNESS: u8 = 254;
 
 impl Subnet {
     /// The first that is free: nobody's lock, and no server left behind on it by a killed run.
@@ -64,6 +70,8 @@ impl Place {
         match self {
             Place::Monitor => MONITOR_HOST,
             Place::Node(n) => n,
+            Place::Stranger => STRANGER,
+            Place::Harness => HARNESS,
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Cluster {
     account: Account,
     install: Install,
     keep: bool,
+    /// What its servers may log because of what this scenario does to them, besides what is usual.
+    pub explained: Vec<&'static str>,
     /// The monitor; made by [`Cluster::create_monitor`].
     pub monitor: Server,
     /// The nodes made so far, in order.
@@ -62,6 +64,7 @@ impl Cluster {
         let monitor = Server {
             name: "monitor".to_owned(),
             pgdata: directory.join("monitor"),
+            place: Place::Monitor,
             host: subnet.host(Place::Monitor),
             port: subnet.port(Place::Monitor),
             account: account.clone(),
@@ -75,6 +78,7 @@ impl Cluster {
             account,
             install,
             keep: false,
+            explained: Vec::new(),
             monitor,
             nodes: Vec::new(),
             monitor_password: MONITOR_PASSWORD.to_owned(),
@@ -89,6 +93,11 @@ impl Cluster {
         cluster.monitor.account = cluster.account.on(network.add(Place::Monitor));
         cluster.network = Some(network);
         cluster
+    }
+
+    /// Its network, in a cluster that was made with machines.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("a cluster on machines")
     }
 
     /// A monitor and two nodes, settled as primary and secondary, with the tables of both oracles.
@@ -156,9 +165,8 @@ impl Cluster {
     pub fn next_machine(&mut self) -> Server {
         let mut node = self.next_node();
         if let Some(network) = &mut self.network {
-            let place = Place::Node(u8::try_from(self.nodes.len() + 1).expect("few nodes"));
-            node.host = network.host(place);
-            node.account = node.account.on(network.add(place));
+            node.host = network.host(node.place);
+            node.account = node.account.on(network.add(node.place));
         }
         node
     }
@@ -170,6 +178,7 @@ impl Cluster {
         Server {
             pgdata: self.directory.join(&name),
             name,
+            place: Place::Node(n),
             host: self.subnet.host(Place::Node(n)),
             port: self.subnet.port(Place::Node(n)),
             account: self.account.clone(),
@@ -345,7 +354,7 @@ impl Cluster {
     /// Fails when a server has logged something that no fault of ours explains.
     pub fn check_logs(&self) {
         for server in self.servers() {
-            logs::check(&server.name, &server.log());
+            logs::check(&server.name, &server.log(), &self.explained);
         }
     }
 
@@ -388,7 +397,12 @@ impl Drop for Cluster {
             }
         }
         if std::thread::panicking() {
-            eprintln!("what is left of the cluster: {}", self.directory.display());
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            eprintln!(
+                "what is left of the cluster: {}\nto run it again: . .ci/env && cargo test --locked \"${{cargo_args[@]}}\" \
+                 -p regress --test cluster -- {test} --exact --nocapture",
+                self.directory.display()
+            );
         } else if let Err(error) = fs::remove_dir_all(&self.directory) {
             eprintln!("{} was not removed: {error}", self.directory.display());
         }

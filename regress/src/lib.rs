@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! Cluster::pair("name")        a monitor and two nodes, made by pg_autoctl itself, settled
-//!   .node(1).kill_tree()       what a scenario does to a server: start, stop, kill, freeze, thaw
+//!   .node(1).kill_tree()       what a scenario does to a server: start, stop, kill, freeze, thaw, reset its connections,
+//!                              signal one Part, fill its WAL disk, take and restore an image of its disk
+//! Cluster::on_machines("name") each server on a machine of its own, so that
+//!   .network().separate(a, b)  cables can be cut (one direction, both, from everybody), lose packets, or be slow; heal()
 //!   wait::until("…", LIMIT, …) what it waits for; a failure says what was seen last
 //! Ledger                       every acknowledged row must be there in the end; a failed one may be
 //! Witness                      asks every node all the time to commit: never do two histories accept
@@ -15,7 +18,10 @@ pub mod account;
 pub mod address;
 pub mod cluster;
 pub mod deadlines;
+pub mod disk;
 pub mod encryption;
+pub mod faults;
+pub mod image;
 pub mod install;
 pub mod interrupt;
 pub mod ledger;

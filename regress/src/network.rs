@@ -6,16 +6,17 @@
 use crate::address::Place;
 use crate::deadlines::DEATH;
 use crate::process::Pid;
+use crate::server::text;
 use crate::wait;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+mod faults;
+
 /// For benchmarks of networks (RFC 2544): no real machine has such an address.
 const NETWORK: &str = "198.18";
-const HARNESS: u8 = 254;
-const STRANGER: u8 = 200;
 /// Added to the last part of the address of a server that moves.
 const MOVED: u8 = 50;
 
@@ -25,57 +26,49 @@ pub struct Network {
     /// What every machine has at /etc/hosts.
     hosts: PathBuf,
     switch: Machine,
-    machines: Vec<(u8, Machine)>,
+    machines: Vec<(Place, Machine)>,
 }
 
 /// A process that keeps the namespaces of a machine: its network, and its mounts, for it has a list of names of its own.
 struct Machine(Child);
 
 impl Network {
-    /// Only root makes networks.
-    pub fn is_possible() -> bool {
-        crate::account::Account::of_servers().tests_run_as_root()
-    }
-
     /// A switch with the harness on it. `third` belongs to one cluster, and so does `directory`.
     pub fn make(third: u8, directory: &Path) -> Network {
         let hosts = directory.join("hosts");
         fs::write(&hosts, "127.0.0.1 localhost\n").expect("writing the list of names");
         fs::set_permissions(&hosts, fs::Permissions::from_mode(0o644)).expect("chmod");
         let switch = Machine::start(&hosts);
-        ip(switch.pid(), "link add br0 type bridge");
-        ip(switch.pid(), "link set br0 up");
+        run_in(switch.pid(), "ip", "link add br0 type bridge");
+        run_in(switch.pid(), "ip", "link set br0 up");
         let network = Network { third, hosts, switch, machines: Vec::new() };
+        network.prepare_faults();
         let cable = format!("pgaf{third}");
-        network.plug_in(std::process::id(), &cable, HARNESS);
+        network.plug_in(std::process::id(), &cable, Place::Harness);
         network
     }
 
     /// A machine for that server.
     pub fn add(&mut self, place: Place) -> Pid {
-        self.add_at(place.octet())
-    }
-
-    /// A machine of the same network that nobody knows.
-    pub fn add_stranger(&mut self) -> Pid {
-        self.add_at(STRANGER)
-    }
-
-    fn add_at(&mut self, octet: u8) -> Pid {
         let machine = Machine::start(&self.hosts);
         let pid = machine.pid();
-        ip(pid, "link set lo up");
-        self.plug_in(pid, "eth0", octet);
-        self.machines.push((octet, machine));
+        run_in(pid, "ip", "link set lo up");
+        self.plug_in(pid, "eth0", place);
+        self.machines.push((place, machine));
         pid
     }
 
-    fn plug_in(&self, machine: Pid, cable: &str, octet: u8) {
-        let (switch, port) = (self.switch.pid(), format!("port{octet}"));
-        ip(machine, &format!("link add {cable} type veth peer name {port} netns {switch}"));
-        ip(switch, &format!("link set {port} master br0 up"));
-        ip(machine, &format!("address add {}/24 dev {cable}", self.address(octet)));
-        ip(machine, &format!("link set {cable} up"));
+    fn plug_in(&self, machine: Pid, cable: &str, place: Place) {
+        let (switch, port) = (self.switch.pid(), port(place));
+        run_in(machine, "ip", &format!("link add {cable} type veth peer name {port} netns {switch}"));
+        run_in(switch, "ip", &format!("link set {port} master br0 up"));
+        run_in(machine, "ip", &format!("address add {}/24 dev {cable}", self.host(place)));
+        run_in(machine, "ip", &format!("link set {cable} up"));
+    }
+
+    fn machine(&self, place: Place) -> Pid {
+        let found = self.machines.iter().find(|(there, _)| *there == place);
+        found.unwrap_or_else(|| panic!("no machine for {place:?}")).1.pid()
     }
 
     /// The address of a server.
@@ -96,24 +89,13 @@ impl Network {
 
     /// Gives a server's machine another address; returns it.
     pub fn move_away(&self, place: Place) -> String {
-        let (_, machine) =
-            self.machines.iter().find(|(octet, _)| *octet == place.octet()).expect("a machine there");
+        let machine = self.machine(place);
         let (old, new) = (self.host(place), self.address(place.octet() + MOVED));
-        ip(machine.pid(), &format!("address add {new}/24 dev eth0"));
-        ip(machine.pid(), &format!("address del {old}/24 dev eth0"));
+        run_in(machine, "ip", &format!("address add {new}/24 dev eth0"));
+        run_in(machine, "ip", &format!("address del {old}/24 dev eth0"));
         // The second address of a network goes with the first one, unless it was promoted.
-        ip(machine.pid(), &format!("address replace {new}/24 dev eth0"));
+        run_in(machine, "ip", &format!("address replace {new}/24 dev eth0"));
         new
-    }
-
-    /// Pulls the cable of a server: whatever is sent is lost, and nobody is told.
-    pub fn unplug(&self, place: Place) {
-        ip(self.switch.pid(), &format!("link set port{} nomaster", place.octet()));
-    }
-
-    /// Plugs it in again.
-    pub fn plug(&self, place: Place) {
-        ip(self.switch.pid(), &format!("link set port{} master br0", place.octet()));
     }
 }
 
@@ -152,12 +134,18 @@ impl Drop for Machine {
     }
 }
 
-/// Runs ip(8) in the network of a process.
-fn ip(of: Pid, arguments: &str) {
+/// Where the cable of a server is plugged in.
+fn port(place: Place) -> String {
+    format!("port{}", place.octet())
+}
+
+/// Runs a program, its arguments in one string, in the network of a process; what it printed.
+fn run_in(network_of: Pid, program: &str, arguments: &str) -> String {
     let output = Command::new("nsenter")
-        .args(["-t", &of.to_string(), "-n", "ip"])
+        .args(["-t", &network_of.to_string(), "-n", program])
         .args(arguments.split(' '))
         .output()
         .expect("running nsenter, of package util-linux");
-    assert!(output.status.success(), "ip {arguments} (package iproute2): {}", crate::server::text(&output));
+    assert!(output.status.success(), "{program} {arguments}: {}", text(&output));
+    text(&output)
 }

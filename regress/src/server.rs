@@ -1,5 +1,6 @@
 //! One server of a cluster, monitor or node, and what can be done to it.
 use crate::account::Account;
+use crate::address::Place;
 use crate::deadlines::{CONNECT, START, STATEMENT, patient};
 use crate::install::Install;
 use crate::process::{self, Pid};
@@ -16,6 +17,8 @@ pub struct Server {
     pub name: String,
     /// Its data directory.
     pub pgdata: PathBuf,
+    /// Which place of the cluster's network it has.
+    pub place: Place,
     /// Where it listens.
     pub host: String,
     /// Its port.
@@ -60,7 +63,8 @@ impl Server {
         );
     }
 
-    fn pg_ctl(&self, arguments: &[&str]) -> Output {
+    /// pg_ctl with any other arguments, whatever it answers.
+    pub fn pg_ctl(&self, arguments: &[&str]) -> Output {
         self.account
             .command(self.install.program("pg_ctl"))
             .args(arguments)
@@ -71,21 +75,6 @@ impl Server {
             .stdin(Stdio::null())
             .output()
             .expect("running pg_ctl")
-    }
-
-    /// SIGKILL to the postmaster and every process below it, at once; returns when none is left.
-    pub fn kill_tree(&self) {
-        process::kill_tree(self.postmaster());
-    }
-
-    /// SIGSTOP to all of its processes.
-    pub fn freeze(&self) {
-        process::signal("STOP", &process::tree(self.postmaster()));
-    }
-
-    /// SIGCONT to all of its processes.
-    pub fn thaw(&self) {
-        process::signal("CONT", &process::tree(self.postmaster()));
     }
 
     /// The PID of the living postmaster.
@@ -144,25 +133,6 @@ impl Server {
             .find(|(name, _)| *name == key)
             .map(|(_, value)| value.trim_matches('"').to_owned());
         value.unwrap_or_else(|| panic!("{} has no {key}", self.name))
-    }
-
-    /// The keeper's process.
-    pub fn keeper(&self) -> Option<Pid> {
-        self.process("pg_autoctl keeper")
-    }
-
-    /// The process that streams from its upstream.
-    pub fn receiver(&self) -> Option<Pid> {
-        self.process("walreceiver")
-    }
-
-    /// The first of its processes whose title begins so.
-    fn process(&self, title: &str) -> Option<Pid> {
-        let title = format!("postgres: {title}");
-        let is_called_so = |pid: &Pid| {
-            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|found| found.starts_with(title.as_bytes()))
-        };
-        process::tree(self.running()?).into_iter().find(is_called_so)
     }
 
     /// The node's directory beside PGDATA.

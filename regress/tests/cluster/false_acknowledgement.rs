@@ -1,5 +1,6 @@
 //! The only standby is frozen, so no commit is on it. Whatever ends the wait, nobody hears that a commit has succeeded.
 use regress::cluster::Cluster;
+use regress::faults::Part;
 use regress::deadlines::{FAILOVER, REJOIN, STATEMENT, patient};
 use regress::oracles::tell;
 use regress::process;
@@ -132,7 +133,7 @@ fn prepared(
 }
 
 fn freeze(standby: &Server) -> process::Pid {
-    let receiver = standby.receiver().expect("a receiver streams");
+    let receiver = standby.part(Part::WalReceiver);
     process::signal("STOP", &[receiver]);
     receiver
 }

@@ -41,10 +41,7 @@ fn create(cluster: &Cluster, node: &Server, options: &[&str]) -> Command {
 /// The pg_ctl of a killed command and that of its repetition may start the server at the same time.
 fn check_logs(cluster: &Cluster) {
     for server in std::iter::once(&cluster.monitor).chain(&cluster.nodes) {
-        let log = server.log();
-        let lines: Vec<&str> =
-            log.lines().filter(|line| !line.contains("lock file \"postmaster.pid\"")).collect();
-        logs::check(&server.name, &lines.join("\n"));
+        logs::check(&server.name, &server.log(), &["lock file \"postmaster.pid\""]);
     }
 }
 

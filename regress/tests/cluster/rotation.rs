@@ -1,6 +1,7 @@
 //! New passwords while everything runs: nobody waits for them, and the old ones open nothing any more.
 use regress::cluster::{Cluster, MONITOR_PASSWORD};
 use regress::deadlines::{COMMAND, REJOIN, START};
+use regress::faults::Part;
 use regress::oracles::{Oracles, tell};
 use regress::server::{Server, rows_as_text, text};
 use regress::session::{Session, SqlError, target};
@@ -40,7 +41,7 @@ fn is_refused(answer: &Result<String, SqlError>) -> bool {
 
 /// The number of the session that the node's keeper has with the monitor: the PID of its backend there.
 fn session_of(cluster: &Cluster, node: &Server) -> Result<String, String> {
-    let keeper = node.keeper().ok_or("no keeper")?;
+    let keeper = node.find(Part::Keeper).ok_or("no keeper")?;
     Ok(format!(
         "{keeper} with {}",
         cluster.monitor.superuser(
@@ -101,10 +102,10 @@ fn nobody_waits_and_the_old_ones_open_nothing() {
 
     // A keeper that starts anew comes in by what is in its file.
     for node in cluster.nodes.clone() {
-        let before = node.keeper().expect("a keeper");
+        let before = node.part(Part::Keeper);
         process::signal("TERM", &[before]);
         wait::until(&format!("{} has another keeper, and the monitor both", node.name), START, || {
-            match (node.keeper(), session_of(&cluster, &node)?) {
+            match (node.find(Part::Keeper), session_of(&cluster, &node)?) {
                 (Some(now), seen) if now != before && seen.ends_with("with 2") => Ok(()),
                 (_, seen) => Err(seen),
             }
@@ -158,7 +159,7 @@ fn who_was_away_is_named_and_comes_back() {
 fn a_command_that_was_killed_goes_on_when_it_is_repeated() {
     let mut cluster = Cluster::pair("resume");
     let standby = cluster.other(cluster.wait_settled()).clone();
-    let keeper = standby.keeper().expect("a keeper");
+    let keeper = standby.part(Part::Keeper);
     process::signal("STOP", &[keeper]);
     let pgdata = cluster.monitor.pgdata.to_str().expect("a plain path").to_owned();
     let mut command = cluster.pg_autoctl();
