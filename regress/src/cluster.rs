@@ -107,10 +107,16 @@ impl Cluster {
 
     /// Makes all of [`Cluster::pair`].
     pub fn with_pair(self) -> Cluster {
+        self.with_nodes(2)
+    }
+
+    /// The same with another number of nodes.
+    pub fn with_nodes(self, count: usize) -> Cluster {
         let mut cluster = self;
         cluster.create_monitor();
-        cluster.create_node();
-        cluster.create_node();
+        for _ in 0..count {
+            cluster.create_node();
+        }
         cluster.wait_settled();
         cluster.prepare_oracles();
         cluster
@@ -332,6 +338,29 @@ impl Cluster {
             let seen = states.into_iter().find(|seen| seen.name == node.name).ok_or("not registered")?;
             if seen.reported == state && seen.assigned == state { Ok(()) } else { Err(format!("{seen:?}")) }
         });
+    }
+
+    /// Waits until that node is the writer, with standbys or alone.
+    pub fn wait_writer(&self, node: &Server, limit: Duration) {
+        wait::until(&format!("{} is the writer", node.name), limit, || {
+            let states = self.states().map_err(|error| error.to_string())?;
+            let writes = |seen: &Seen| {
+                seen.name == node.name
+                    && seen.reported == seen.assigned
+                    && ["primary", "wait_primary"].contains(&seen.reported.as_str())
+            };
+            if states.iter().any(writes) { Ok(()) } else { Err(format!("{states:?}")) }
+        });
+    }
+
+    /// Changes one of the monitor's settings, without our prefix.
+    pub fn set_on_monitor(&self, setting: &str, value: &str) {
+        for sql in [
+            format!("ALTER SYSTEM SET pgautofailover.{setting} = '{value}'"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            self.monitor.superuser("postgres", &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
     }
 
     /// The node of a pair that is not `other`.
