@@ -2,7 +2,7 @@
 //! keeper's process dies. Only a node's newest session counts; a half-open older one may end minutes later.
 use crate::error::Error;
 use crate::pg;
-use fsm::group::Session;
+use fsm::group::{Probe, Session};
 use fsm::units::NodeId;
 use std::cell::RefCell;
 
@@ -14,12 +14,16 @@ thread_local! {
 /// The number of this backend's session for `node`; opened at its first report. The node must have its slot.
 pub fn open(node: NodeId) -> Result<u64, Error> {
     let known = number_of(node);
+    let now = pg::now();
     let newest = pg::board(|board| {
         let number = known.unwrap_or_else(|| board.next_session());
         let slot = board.node(node)?;
         if number > slot.session_number {
             slot.session_number = number;
             slot.session = Session::Up;
+            // It was met before this life of the keeper: a refusal of a server that restarted would convict the next one.
+            slot.probe = Probe::Unknown;
+            slot.probe_since = now;
         }
         Some((number, slot.session_number))
     })?;

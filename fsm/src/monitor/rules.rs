@@ -46,7 +46,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "silence outlasted every lease", apply: silence_outlasted_every_lease,
            why: "no report, no answer to probes, members have lost it, and no lease can run any more" },
     Rule { name: "the keeper has stalled", apply: the_keeper_has_stalled,
-           why: "the server answers but its keeper is silent for longer than stall_timeout" },
+           why: "the server answers but its keeper is silent, both for longer than stall_timeout" },
     Rule { name: "the server is stuck", apply: the_server_is_stuck,
            why: "its keeper is at work, and the server has answered new connections neither to it nor to the monitor for longer than stall_timeout" },
     // Nodes that come and go.
@@ -237,7 +237,10 @@ fn the_keeper_has_stalled(facts: &Facts) -> Option<Group> {
     let writer = suspect(facts)?;
     let stalled = facts.silent_for(writer) > facts.policy.stall && facts.now > facts.group.granted_until;
     // A link that went silent is a monitor cut off from its primary: no reason to act. So the server must answer.
-    let stands = writer.session == Session::Up && writer.probe == Probe::Answers;
+    // And for as long: one that answers since a moment ago was cut off, and its keeper is only about to come back.
+    let stands = writer.session == Session::Up
+        && writer.probe == Probe::Answers
+        && facts.now.since(writer.probe_since) > facts.policy.stall;
     (stalled && stands).then(|| election::open(facts))
 }
 

@@ -74,6 +74,21 @@ fn keeper_frozen() {
     assert_eq!(scene.rules(), ["the keeper has stalled", "enough pledges", "record the winner"]);
 }
 
+/// A cable was mended: the first probe is answered before the keeper has come back, which is no reason to replace the primary.
+#[test]
+fn primary_back_in_sight() {
+    let mut scene = Scene::settled(2, 0);
+    scene.silence(1);
+    scene.group.nodes[0].probe_since = scene.now;
+    scene.wait(20);
+    (scene.group.nodes[0].probe, scene.group.nodes[0].probe_since) = (Probe::Answers, scene.now);
+    scene.wait(1);
+    scene.keeper(1).alive = true;
+    scene.wait(1);
+    scene.settle();
+    assert_eq!(scene.rules(), [""; 0]);
+}
+
 #[test]
 fn crash_recovery_gets_its_time() {
     let mut scene = Scene::settled(2, 0);

@@ -1,7 +1,7 @@
 //! The only standby is frozen, so no commit is on it. Whatever ends the wait, nobody hears that a commit has succeeded.
 use regress::cluster::Cluster;
-use regress::faults::Part;
 use regress::deadlines::{FAILOVER, REJOIN, STATEMENT, patient};
+use regress::faults::Part;
 use regress::oracles::tell;
 use regress::process;
 use regress::server::Server;
