@@ -72,7 +72,7 @@ fn decide() -> Option<String> {
             };
             set_signal_file(&pgdata, permitted);
             set_gate(&state, &dir);
-            enrolled::set(boot.unwrap_or(0));
+            enrolled::set(boot.unwrap_or(0), boots::fresh_life());
             None
         }
         Standing::Doubtful(why) => {

@@ -30,6 +30,7 @@ pub fn of(memory: &Memory, facts: &Facts, pledged_end: Option<(Lsn, Timeline)>) 
         fenced: facts.fenced,
         leaving: facts.stopping && !facts.in_recovery && facts.fenced,
         boot: enrolled::boot(),
+        life: enrolled::life(),
         system_identifier: pg::system_identifier(),
         // A file that cannot be read holds no password for us; the monitor gives it again.
         passwords: Secrets::read(memory.dir()).map(|secrets| secrets.numbers()).unwrap_or_default(),

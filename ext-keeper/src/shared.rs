@@ -24,6 +24,7 @@ pub struct Board {
     streamed: AtomicBool,
     enrolled: AtomicBool,
     boot: AtomicU64,
+    life: AtomicU64,
 }
 
 fn board() -> &'static Board {
@@ -254,8 +255,19 @@ pub mod enrolled {
         board().boot.load(SeqCst)
     }
 
-    pub(crate) fn set(boot: u64) {
+    /// The random number of this life, which no other life of the node has.
+    pub fn life() -> u64 {
+        board().life.load(SeqCst)
+    }
+
+    /// This life counts as that number from now on.
+    pub fn count_as(boot: u64) {
         board().boot.store(boot, SeqCst);
+    }
+
+    pub(crate) fn set(boot: u64, life: u64) {
+        count_as(boot);
+        board().life.store(life, SeqCst);
         board().enrolled.store(true, SeqCst);
     }
 }

@@ -14,14 +14,14 @@ use crate::own_door::OwnDoor;
 use crate::report;
 use crate::session::SqlError;
 use crate::shared::view::{self, View};
-use crate::shared::{clock, fence};
+use crate::shared::{clock, enrolled, fence};
 use crate::worker::Beside;
 use crate::{gucs, pg};
 use fsm::keeper::{Step, accepts, accepts_offer, plan};
 use fsm::message::{Assignment, Peer};
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
-use node_files::Phase;
+use node_files::{Phase, boots};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use tokio::time::Instant;
@@ -279,6 +279,7 @@ impl Keeper {
             state.goal = told.goal;
             state.system_identifier = pg::system_identifier();
         })?;
+        self.count_on(told.count_on_from)?;
         if before != told.goal {
             pg::log(&format!("assigned {} in term {} (now {})", told.goal, told.term, self.memory.role));
         }
@@ -295,6 +296,17 @@ impl Keeper {
         let kept = self.keep_passwords(&told);
         self.told = Some(told);
         kept
+    }
+
+    /// Another copy of this node has counted that many starts, and this one runs on an older disk: its starts count on from
+    /// there, so that no third copy can be taken for it.
+    fn count_on(&mut self, from: Option<u64>) -> Result<(), Trouble> {
+        let Some(from) = from.filter(|from| enrolled::boot() <= *from) else { return Ok(()) };
+        pg::log("this server runs on a disk of an earlier time: it is no candidate until it has caught up");
+        boots::count_on(self.memory.dir(), from + 1)?;
+        enrolled::count_as(from + 1);
+        self.news = true;
+        Ok(())
     }
 
     async fn act(&mut self) -> Result<Again, Trouble> {

@@ -120,6 +120,17 @@ pub fn changes(
     Ok(())
 }
 
+/// A node turned out to run on a disk of an earlier time.
+pub fn old_image(scene: &Scene, id: NodeId, boot: u64) -> Result<(), Error> {
+    let (Some(member), Some(node)) = (scene.member(id), scene.group.node(id)) else { return Ok(()) };
+    let text = format!(
+        "{} runs on a disk of an earlier time: this is its start number {boot}, and another one of number {} was known already",
+        name(member),
+        node.boots.count
+    );
+    say(&Event { node: Some((member, node)), ..of_group(scene, &text) }).map(drop)
+}
+
 /// A node's states as they are with this event, on channel `state`.
 pub fn state(scene: &Scene, event: i64, member: &Member, node: &Node, health: Health) -> Result<(), Error> {
     let Stored { formation, number, .. } = &scene.stored;

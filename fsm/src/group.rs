@@ -2,6 +2,7 @@
 //!
 //! Rows and the board in shared memory are put together into a [`Group`] by `ext-monitor`, which saves what a
 //! decision changed. Fields marked *volatile* live on the board only and start as unknown with each life of the monitor.
+use crate::boots::{Boots, OldImage, is_old_image, newest};
 use crate::message::{Promotion, Receiver, Report};
 use crate::rule::Rule;
 use crate::state::State;
@@ -109,6 +110,10 @@ pub struct Node {
     pub leaving: bool,
     /// It says itself that its server does not answer new connections.
     pub stuck: bool,
+    /// The newest of its starts.
+    pub boots: Boots,
+    /// It runs on a disk of an earlier time, and is not known to have again what it has acknowledged since.
+    pub old_image: Option<OldImage>,
     /// Its WAL receiver.
     pub receiver: Receiver,
     /// Of a writer: who streams from it.
@@ -181,6 +186,8 @@ impl Node {
             fenced: false,
             leaving: false,
             stuck: false,
+            boots: Boots::default(),
+            old_image: None,
             receiver: Receiver::None,
             followers: BTreeSet::new(),
             receiver_since: now,
@@ -285,7 +292,14 @@ impl Group {
             next.offered = false;
             self.unleased = true;
         }
+        let rules = self.last_rule_number;
         let Some(node) = self.node_mut(report.node) else { return };
+        let told = Boots { count: report.boot, life: report.life };
+        if !is_old_image(node.boots, told) {
+            node.boots = newest(node.boots, told);
+        } else if node.old_image.is_none_or(|image| image.life != told.life) {
+            node.old_image = Some(OldImage { life: told.life, rules });
+        }
         if node.receiver != report.receiver {
             node.receiver_since = now;
         }

@@ -13,6 +13,7 @@
 //! The laws that these tables keep are in section 5 of the founding design, retold in docs/architecture.md.
 #![forbid(unsafe_code)]
 
+pub mod boots;
 pub mod group;
 pub mod keeper;
 pub mod message;

@@ -90,9 +90,12 @@ pub struct Report {
     /// Its own server has not answered new connections for some seconds, though this keeper is at work.
     #[serde(default)]
     pub stuck: bool,
-    /// How often this node was started; grows with each start.
+    /// How often this node was started; grows with each start. 0: not known.
     #[serde(default)]
     pub boot: u64,
+    /// The random number of this start. 0: not known.
+    #[serde(default)]
+    pub life: u64,
     /// The system identifier of its cluster; 0: not known.
     #[serde(default)]
     pub system_identifier: u64,
@@ -127,6 +130,7 @@ impl Report {
             leaving: false,
             stuck: false,
             boot: 0,
+            life: 0,
             system_identifier: 0,
             passwords: Passwords::default(),
             note: None,
@@ -194,6 +198,9 @@ pub struct Assignment {
     /// There are more that have not come to this monitor yet: slots and pg_hba.conf stay as they are meanwhile.
     #[serde(default)]
     pub incomplete: bool,
+    /// To an old disk image: another copy of the node has counted that many starts. Count on from there, durably.
+    #[serde(default)]
+    pub count_on_from: Option<u64>,
     /// The NOTIFY channel of the group.
     #[serde(default)]
     pub channel: String,

@@ -2,6 +2,7 @@
 pub mod assignment;
 pub mod election;
 pub mod facts;
+pub mod images;
 pub mod operate;
 pub mod rules;
 mod wishes;

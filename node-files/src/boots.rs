@@ -30,6 +30,19 @@ pub fn advance(dir: &StateDir) -> Result<u64> {
     Ok(boot)
 }
 
+/// Lets the next boot be later than number `last`: another copy of this node has come that far.
+pub fn count_on(dir: &StateDir, last: u64) -> Result<()> {
+    if read(dir)? < last {
+        slots::write(&dir.boots(), KIND, &last.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+/// A random number for one boot, never 0, that SQL can hold.
+pub fn fresh_life() -> u64 {
+    (rand::random::<u64>() >> 1) | 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +56,9 @@ mod tests {
             assert_eq!(advance(&dir).unwrap(), n);
             assert_eq!(read(&dir).unwrap(), n);
         }
+        count_on(&dir, 9).unwrap();
+        count_on(&dir, 3).unwrap();
+        assert_eq!(advance(&dir).unwrap(), 10);
         std::fs::write(dir.boots(), "rubbish").unwrap();
         assert!(matches!(read(&dir), Err(Error::Damaged { .. })));
         assert_eq!(advance(&dir).unwrap(), 1);

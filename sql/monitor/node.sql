@@ -38,6 +38,8 @@ CREATE TABLE pgautofailover.node_state (
     receiver            text   NOT NULL DEFAULT 'none',
     followers           jsonb  NOT NULL DEFAULT '[]',
     boot                bigint NOT NULL DEFAULT 0,
+    life                bigint NOT NULL DEFAULT 0,
+    old_image           jsonb,
     note                text,
     replication_password_number bigint NOT NULL DEFAULT 0,
     monitor_password_number     bigint NOT NULL DEFAULT 0,
@@ -58,6 +60,8 @@ COMMENT ON COLUMN pgautofailover.node_state.stuck IS 'its keeper says that its s
 COMMENT ON COLUMN pgautofailover.node_state.receiver IS 'its WAL receiver: none, streaming or lost';
 COMMENT ON COLUMN pgautofailover.node_state.followers IS 'of a writer: the nodes that stream from it';
 COMMENT ON COLUMN pgautofailover.node_state.boot IS 'the highest boot counter that it has reported';
+COMMENT ON COLUMN pgautofailover.node_state.life IS 'the random number of that start; 0: not known';
+COMMENT ON COLUMN pgautofailover.node_state.old_image IS 'it runs on a disk of an earlier time: in which start that was found out, and the highest rule number by then';
 COMMENT ON COLUMN pgautofailover.node_state.note IS 'what it waits for, or what went wrong last';
 COMMENT ON COLUMN pgautofailover.node_state.replication_password_number IS 'the password of its group that it holds; 0: none';
 COMMENT ON COLUMN pgautofailover.node_state.monitor_password_number IS 'the password of autoctl_node that it holds; 0: one that somebody typed';
@@ -80,11 +84,11 @@ SELECT n.formationid, n.nodeid, n.groupid, n.nodename, n.nodehost, n.nodeport, n
        pg_catalog.clock_timestamp() - live.probed_ms_ago * interval '1 ms' AS healthchecktime,
        n.statechangetime, n.candidatepriority, n.replicationquorum, n.nodecluster,
        n.groupserial, n.term, n.pledge, n.history, n.promotion, n.rule_number, n.checkpoint_tli, n.in_recovery,
-       n.fenced, n.leaving, n.stuck, n.receiver, n.followers, n.boot, n.note, live.session, live.probe,
+       n.fenced, n.leaving, n.stuck, n.receiver, n.followers, n.boot, n.old_image IS NOT NULL AS is_old_image, coalesce(live.note, n.note) AS note, live.session, live.probe,
        n.replication_password_number, n.monitor_password_number
   FROM pgautofailover.node_state n
   LEFT JOIN pg_catalog.jsonb_to_recordset(pgautofailover.live())
        AS live(nodeid bigint, health int, lsn pg_lsn, reported_ms_ago bigint, probed_ms_ago bigint, session text,
-               probe text) USING (nodeid);
+               probe text, note text) USING (nodeid);
 COMMENT ON VIEW pgautofailover.node IS 'every node: what is stored of it, and its health and LSN at this moment';
 GRANT SELECT ON pgautofailover.node TO autoctl_node;

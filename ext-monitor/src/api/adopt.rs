@@ -182,7 +182,6 @@ fn take_over(scene: &mut Scene, newcomer: &Newcomer) -> Result<(), Error> {
         pg_is_running: true,
         rep_state: String::new(),
         passwords: newcomer.report.passwords,
-        boot: newcomer.report.boot,
         note: newcomer.report.note.clone(),
         state: NodeState::of(adopted),
         lsn: adopted.lsn,

@@ -181,7 +181,10 @@ pub fn report(text: &str) -> Result<Report, Error> {
         report.passwords.monitor.0,
     ];
     let timelines_fit = timelines.iter().flatten().all(|timeline| i32::try_from(timeline.0).is_ok());
-    if !timelines_fit || numbers.iter().any(|number| *number > LARGEST_NUMBER) {
+    if !timelines_fit
+        || numbers.iter().any(|number| *number > LARGEST_NUMBER)
+        || i64::try_from(report.life).is_err()
+    {
         return Err(Error::BadReport("one of its numbers is too large to be true".into()));
     }
     if report.followers.len() > MAX_NODES {

@@ -8,7 +8,7 @@ use crate::evaluate::{Scene, evaluate};
 use crate::refuse::About;
 use crate::store::group;
 use crate::store::node::Member;
-use crate::{gucs, notify, pg, session};
+use crate::{gucs, notify, pg, session, tell};
 use fsm::group::{Group, Session};
 use fsm::message::{Assignment, Peer, Promotion, Receiver, Report, Upstream, VERSION};
 use fsm::monitor;
@@ -134,16 +134,20 @@ fn hear(scene: &mut Scene, report: &Report, session: Session) -> Result<(), Erro
     if identifier != 0 {
         member.system_identifier = identifier;
     }
-    member.boot = member.boot.max(report.boot);
     member.note.clone_from(&report.note);
     if member.passwords != report.passwords {
         // Others may have waited for that.
         member.passwords = report.passwords;
         scene.news = true;
     }
-    let now = scene.now;
+    let (id, now) = (report.node, scene.now);
+    let found_out = |scene: &Scene| scene.group.node(id).and_then(|node| node.old_image);
+    let before = found_out(scene);
     scene.group.hear(report, session, now);
-    Ok(())
+    match found_out(scene).filter(|image| before != Some(*image)) {
+        Some(_) => tell::old_image(scene, id, report.boot),
+        None => Ok(()),
+    }
 }
 
 /// All nodes of a group are copies of one cluster: `node` must have the identifier that the others have.
@@ -185,6 +189,7 @@ fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
         rule: draft.rule,
         offer: draft.offer,
         upstream,
+        count_on_from: draft.count_on_from,
         incomplete: scene.group.is_incomplete(),
         peers: others.filter_map(|node| peer(scene, node.id)).collect(),
         replication_password: replication_password(scene, report),
@@ -220,6 +225,7 @@ fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {
         upstream: None,
         peers: Vec::new(),
         incomplete: false,
+        count_on_from: None,
         channel: notify::channel(serial),
         replication_password: None,
         monitor_password: None,

@@ -127,7 +127,6 @@ fn take_in(scene: &mut Scene, wish: &Wish) -> Result<NodeId, Error> {
         system_identifier: wish.system_identifier,
         pg_is_running: false,
         rep_state: String::new(),
-        boot: 0,
         note: None,
         passwords: Passwords::default(),
         state: NodeState::of(registered),

@@ -5,7 +5,7 @@ use crate::evaluate::evaluate;
 use crate::notify::{self, Push};
 use crate::store::group;
 use crate::{gucs, pg};
-use fsm::monitor::Facts;
+use fsm::monitor::{Facts, images};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::json;
@@ -85,6 +85,7 @@ fn live() -> JsonB {
                     "probed_ms_ago": slot.and_then(|slot| slot.probed).map(|probed| now.since(probed)),
                     "session": node.session,
                     "probe": node.probe,
+                    "note": images::note(&facts, node),
                 }));
             }
         }

@@ -146,14 +146,15 @@ SELECT jsonb_build_object(
      (SELECT jsonb_agg(jsonb_build_object(
          'id', n.nodeid, 'name', n.nodename, 'host', n.nodehost, 'port', n.nodeport, 'cluster', n.nodecluster,
          'system_identifier', n.sysidentifier, 'pg_is_running', n.reportedpgisrunning, 'rep_state', n.reportedrepstate,
-         'boot', n.boot, 'note', n.note,
+         'note', n.note,
          'passwords', jsonb_build_object('replication', n.replication_password_number, 'monitor', n.monitor_password_number),
          'state', jsonb_build_object(
             'priority', n.candidatepriority, 'quorum', n.replicationquorum, 'goal', n.goalstate,
             'reported', n.reportedstate, 'term', n.term, 'pledge', n.pledge, 'history', n.history,
             'timeline', n.reportedtli, 'promotion', n.promotion, 'rule', n.rule_number,
             'checkpoint_timeline', n.checkpoint_tli, 'in_recovery', n.in_recovery, 'fenced', n.fenced,
-            'leaving', n.leaving, 'stuck', n.stuck, 'receiver', n.receiver, 'followers', n.followers),
+            'leaving', n.leaving, 'stuck', n.stuck, 'receiver', n.receiver, 'followers', n.followers,
+            'boots', jsonb_build_object('count', n.boot, 'life', n.life), 'old_image', n.old_image),
          'lsn', n.reportedlsn) ORDER BY n.nodeid)
         FROM pgautofailover.node_state n WHERE n.groupserial = g.groupserial), '[]'))
 FROM pgautofailover.group_state g JOIN pgautofailover.formation f USING (formationid)

@@ -3,6 +3,7 @@ use super::{fetch, group, write};
 use crate::board::NodeSlot;
 use crate::error::Error;
 use crate::pg;
+use fsm::boots::{Boots, OldImage};
 use fsm::group::{Group, Node, Probe, Session};
 use fsm::message::{Promotion, Receiver};
 use fsm::password::Passwords;
@@ -31,8 +32,6 @@ pub struct Member {
     pub pg_is_running: bool,
     /// As reported: what the primary sees of its replication.
     pub rep_state: String,
-    /// The highest boot counter it has reported.
-    pub boot: u64,
     /// What it waits for, or what went wrong last.
     pub note: Option<String>,
     /// The passwords that it holds.
@@ -63,6 +62,8 @@ pub struct NodeState {
     pub stuck: bool,
     pub receiver: Receiver,
     pub followers: BTreeSet<NodeId>,
+    pub boots: Boots,
+    pub old_image: Option<OldImage>,
 }
 
 impl NodeState {
@@ -86,6 +87,8 @@ impl NodeState {
             stuck: node.stuck,
             receiver: node.receiver,
             followers: node.followers.clone(),
+            boots: node.boots,
+            old_image: node.old_image,
         }
     }
 }
@@ -114,6 +117,8 @@ impl Member {
             stuck: state.stuck,
             receiver: state.receiver,
             followers: state.followers.clone(),
+            boots: state.boots,
+            old_image: state.old_image,
             receiver_since: slot.map_or(unknown_since, |slot| slot.receiver_since),
             heard: slot.and_then(|slot| slot.heard),
             session: slot.map_or(Session::Never, |slot| slot.session),
@@ -254,7 +259,7 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
         "UPDATE pgautofailover.node_state n
             SET nodename = x.name, nodehost = x.host, nodeport = x.port, nodecluster = x.cluster,
                 sysidentifier = x.system_identifier, reportedpgisrunning = x.pg_is_running,
-                reportedrepstate = x.rep_state, boot = x.boot, note = x.note, reportedlsn = x.lsn,
+                reportedrepstate = x.rep_state, note = x.note, reportedlsn = x.lsn,
                 reporttime = pg_catalog.clock_timestamp(), walreporttime = pg_catalog.clock_timestamp(),
                 statechangetime = CASE WHEN $2 THEN pg_catalog.clock_timestamp() ELSE n.statechangetime END,
                 candidatepriority = s.priority, replicationquorum = s.quorum, goalstate = s.goal,
@@ -262,15 +267,16 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
                 reportedtli = s.timeline, promotion = s.promotion, rule_number = s.rule,
                 checkpoint_tli = s.checkpoint_timeline, in_recovery = s.in_recovery, fenced = s.fenced,
                 leaving = s.leaving, stuck = s.stuck, receiver = s.receiver, followers = s.followers,
+                boot = (s.boots->>'count')::bigint, life = (s.boots->>'life')::bigint, old_image = s.old_image,
                 replication_password_number = p.replication, monitor_password_number = p.monitor
            FROM pg_catalog.jsonb_to_record($1) AS x(id bigint, name text, host text, port int, cluster text,
-                system_identifier bigint, pg_is_running bool, rep_state text, boot bigint, note text, lsn pg_lsn,
+                system_identifier bigint, pg_is_running bool, rep_state text, note text, lsn pg_lsn,
                 passwords jsonb, state jsonb),
                 pg_catalog.jsonb_to_record(x.passwords) AS p(replication bigint, monitor bigint),
                 pg_catalog.jsonb_to_record(x.state) AS s(priority int, quorum bool,
                 goal pgautofailover.replication_state, reported pgautofailover.replication_state, term bigint,
                 pledge bigint, history bigint, timeline int, promotion jsonb, rule bigint, checkpoint_timeline int,
-                in_recovery bool, fenced bool, leaving bool, stuck bool, receiver text, followers jsonb)
+                in_recovery bool, fenced bool, leaving bool, stuck bool, receiver text, followers jsonb, boots jsonb, old_image jsonb)
           WHERE n.nodeid = x.id",
         &[JsonB(serde_json::to_value(member)?).into(), state_changed.into()],
     )

@@ -38,6 +38,8 @@ pub struct Draft {
     pub offer: Option<RuleNumber>,
     /// Whom to follow.
     pub upstream: Option<UpstreamDraft>,
+    /// See [`crate::message::Assignment::count_on_from`].
+    pub count_on_from: Option<u64>,
 }
 
 /// What `node` is told now. `None`: it is not of this group.
@@ -45,7 +47,7 @@ pub fn assignment(group: &Group, node: NodeId, policy: &Policy, now: Moment) -> 
     let facts = Facts::new(group, policy, now);
     let node = group.node(node)?;
     let is_writer = group.reign().is_some_and(|reign| reign.writer == node.id);
-    let reigns = is_writer && group.election.is_none() && node.goal.writes();
+    let reigns = is_writer && group.election.is_none() && node.goal.writes() && node.old_image.is_none();
     Some(Draft {
         goal: node.goal,
         term: group.term,
@@ -53,6 +55,7 @@ pub fn assignment(group: &Group, node: NodeId, policy: &Policy, now: Moment) -> 
         rule: rule_for(group, node, is_writer),
         offer: group.next_rule.as_ref().filter(|next| reigns && next.offered).map(|next| next.rule.number),
         upstream: upstream_for(&facts, node),
+        count_on_from: node.old_image.filter(|image| image.life != node.boots.life).map(|_| node.boots.count),
     })
 }
 

@@ -59,7 +59,7 @@ pub fn is_held(facts: &Facts, term: Term) -> bool {
 fn awaits_others(facts: &Facts, term: Term) -> bool {
     facts.group.nodes.iter().any(|node| {
         let asked = node.goal == State::ReportLsn && node.pledge < term && facts.may_win(node);
-        let can = facts.in_contact(node) && node.in_recovery && !facts.is_impostor(node);
+        let can = facts.in_contact(node) && node.in_recovery && facts.is_whole(node);
         asked && can && facts.now.since(node.goal_since) <= facts.policy.drain
     })
 }
@@ -127,7 +127,7 @@ fn members_under(facts: &Facts, winner: &Node, best: &Node, pledged: &[&Node]) -
 /// Records the winner's promotion: the only way to become the writer of a term (law 2). `None` while it has not happened, or when its rule is not in force.
 pub fn record(facts: &Facts) -> Option<Group> {
     let election = facts.group.election.as_ref()?;
-    let winner = facts.group.node(election.winner?)?;
+    let winner = facts.group.node(election.winner?).filter(|winner| winner.old_image.is_none())?;
     let promotion = winner.promotion.filter(|promotion| {
         promotion.term == election.term
             && facts.group.term == election.term
@@ -148,6 +148,7 @@ pub fn record(facts: &Facts) -> Option<Group> {
     let holds_everything = |id: &NodeId| {
         facts.group.node(*id).is_some_and(|node| {
             node.pledge >= election.term
+                && node.old_image.is_none()
                 && node.history == winner.history
                 && node.lsn == Some(promotion.switch_lsn)
         })

@@ -115,6 +115,11 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// All that it has acknowledged is there, in a history that was recorded: its pledge counts (laws 5 and 7).
+    pub fn is_whole(&self, node: &Node) -> bool {
+        !self.is_impostor(node) && node.old_image.is_none()
+    }
+
     /// The standbys that report, are whole, and could pledge at once.
     pub fn ready_to_pledge(&self) -> BTreeSet<NodeId> {
         let writer = self.group.reign().map(|reign| reign.writer);
@@ -122,7 +127,7 @@ impl<'a> Facts<'a> {
             Some(node.id) != writer
                 && self.in_contact(node)
                 && node.in_recovery
-                && !self.is_impostor(node)
+                && self.is_whole(node)
                 && (node.reported.has_upstream() || node.goal.has_upstream() || node.pledge > Term(0))
         };
         self.group.nodes.iter().filter(ready).map(|node| node.id).collect()
@@ -154,7 +159,7 @@ impl<'a> Facts<'a> {
     /// Enough members have lost the writer that it could not get a commit acknowledged: they say so themselves.
     pub fn members_lost_the_writer(&self) -> bool {
         let lost = |node: &&Node| {
-            let counts = node.goal != crate::state::State::Maintenance;
+            let counts = node.goal != crate::state::State::Maintenance && node.old_image.is_none();
             counts && self.in_contact(node) && node.receiver != Receiver::Streaming
         };
         let lost: BTreeSet<NodeId> = self.group.nodes.iter().filter(lost).map(|node| node.id).collect();
@@ -164,7 +169,7 @@ impl<'a> Facts<'a> {
 
     /// The nodes whose durable pledge is for `term`, that are whole, and whose end of WAL is known.
     pub fn pledged(&self, term: Term) -> Vec<&'a Node> {
-        let pledged = |node: &&Node| node.pledge >= term && node.lsn.is_some() && !self.is_impostor(node);
+        let pledged = |node: &&Node| node.pledge >= term && node.lsn.is_some() && self.is_whole(node);
         self.group.nodes.iter().filter(pledged).collect()
     }
 

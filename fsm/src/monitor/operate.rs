@@ -1,5 +1,6 @@
 //! What operators and new nodes ask for. Each is a change of the group or a refusal; the rules do the rest.
 use super::Facts;
+use crate::boots::Boots;
 use crate::group::{Group, Node, Reign, Session};
 use crate::message::Report;
 use crate::policy::Policy;
@@ -328,6 +329,23 @@ fn role_to_keep(group: &Group, report: &Report) -> Option<State> {
 /// Gives up waiting for a node that a new monitor was told of and that never came. False: it is not awaited.
 pub fn give_up(group: &mut Group, id: NodeId) -> bool {
     group.awaited.remove(&id)
+}
+
+/// An operator says that the disk of an earlier time which a node runs on is the one to go on with: what was acknowledged since is
+/// given up. False: it does not run on one.
+pub fn trust(group: &mut Group, id: NodeId) -> Result<bool, Refusal> {
+    let (unleased, election) = (group.unleased, group.election.is_some());
+    let is_writer = group.reign().is_some_and(|reign| reign.writer == id);
+    let node = group.node_mut(id).ok_or(Refusal::NoSuchNode)?;
+    if node.old_image.take().is_none() {
+        return Ok(false);
+    }
+    // Its next report tells where its starts are counted from now on.
+    node.boots = Boots::default();
+    if is_writer && !election && node.goal == State::Demoted {
+        node.goal = if unleased { State::WaitPrimary } else { State::Primary };
+    }
+    Ok(true)
 }
 
 /// What became of a request to remove a node.

@@ -1,5 +1,5 @@
 //! The monitor's table: the first rule that has something to change is the one that counts.
-use super::{Facts, election, wishes};
+use super::{Facts, election, images, wishes};
 use crate::group::{Group, NextRule, Node, Probe, Session};
 use crate::message::Receiver;
 use crate::rule::Rule as CommitRule;
@@ -33,6 +33,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "ask for a pledge", apply: ask_for_a_pledge,
            why: "a node came back while an election waits for pledges" },
     // Opening one.
+    Rule { name: "the primary is an old image", apply: images::the_primary_is_an_old_image,
+           why: "its disk is one of an earlier time: it never writes by it, and another is elected once enough members are there" },
     Rule { name: "handed over", apply: handed_over,
            why: "the draining primary is fenced and its last WAL has reached the members, or it took too long" },
     Rule { name: "take the hand-over back", apply: take_the_hand_over_back,
@@ -65,10 +67,16 @@ pub const RULES: &[Rule] = &[
     // The rule that commits wait by.
     Rule { name: "the rule is in force", apply: the_rule_is_in_force,
            why: "the writer has confirmed it" },
+    Rule { name: "an old image is whole again", apply: images::an_old_image_is_whole_again,
+           why: "a rule that was given after it was found out covers it, and is in force" },
     Rule { name: "have the members covered", apply: have_the_members_covered,
            why: "the new writer's rule names members that were not known to have all its WAL: it is to confirm that they do" },
     Rule { name: "caught up", apply: caught_up,
            why: "the rule that covers it is in force" },
+    Rule { name: "an old image is not eligible", apply: images::an_old_image_is_not_eligible,
+           why: "its disk is one of an earlier time: what the node has acknowledged since may be missing" },
+    Rule { name: "have an old image covered", apply: images::have_an_old_image_covered,
+           why: "it streams again, close behind: the primary is to confirm that its members have all WAL" },
     Rule { name: "no longer covered", apply: no_longer_covered,
            why: "the rule in force does not name it" },
     Rule { name: "write alone by an operator's word", apply: wishes::write_alone_by_an_operators_word,
@@ -132,13 +140,15 @@ pub(super) fn is_free(group: &Group) -> bool {
 fn the_winner_is_lost(facts: &Facts) -> Option<Group> {
     let election = facts.group.election.as_ref()?;
     let winner = facts.group.node(election.winner?);
-    if winner.is_some_and(|winner| !facts.is_lost(winner) && winner.goal != State::Dropped) {
+    let stands =
+        |winner: &Node| !facts.is_lost(winner) && winner.goal != State::Dropped && winner.old_image.is_none();
+    if winner.is_some_and(stands) {
         return None;
     }
     let mut others = facts.ready_to_pledge();
     others.retain(|node| Some(*node) != election.winner);
     let old_writer_is_back = facts.writer().is_some_and(|old| {
-        let can_win = old.in_recovery && old.priority > 0 && !facts.is_impostor(old);
+        let can_win = old.in_recovery && old.priority > 0 && facts.is_whole(old);
         Some(old.id) != election.winner && facts.in_contact(old) && can_win
     });
     let could_win = others.iter().any(|node| facts.group.node(*node).is_some_and(|node| node.priority > 0));
@@ -166,10 +176,8 @@ fn ask_for_a_pledge(facts: &Facts) -> Option<Group> {
     let old_writer = facts.group.reign().map(|reign| reign.writer);
     let asked = |node: &Node| {
         let counts = named.contains(&node.id) || Some(node.id) == old_writer;
-        let can = facts.in_contact(node)
-            && node.in_recovery
-            && node.pledge < election.term
-            && !facts.is_impostor(node);
+        let can =
+            facts.in_contact(node) && node.in_recovery && node.pledge < election.term && facts.is_whole(node);
         counts && can && node.goal != State::Dropped
     };
     assign_where(facts.group, asked, State::ReportLsn)
@@ -301,7 +309,7 @@ fn follow_the_new_writer(facts: &Facts) -> Option<Group> {
         );
         node.id != writer.id && (asked || (node.goal == State::Demoted && node.reported == State::Demoted))
     };
-    let member = |node: &Node| facts.group.rule.members.contains(&node.id);
+    let member = |node: &Node| facts.group.rule.members.contains(&node.id) && node.old_image.is_none();
     assign_where(facts.group, |node| waits(node) && member(node), State::Secondary)
         .or_else(|| assign_where(facts.group, |node| waits(node) && !member(node), State::CatchingUp))
 }
@@ -406,7 +414,7 @@ fn a_lost_member_leaves_the_rule(facts: &Facts) -> Option<Group> {
 }
 
 /// A standby that streams, and is no further behind the writer than the policy allows.
-fn has_caught_up(facts: &Facts, writer: &Node, node: &Node) -> bool {
+pub(super) fn has_caught_up(facts: &Facts, writer: &Node, node: &Node) -> bool {
     let close = match (writer.lsn, node.lsn) {
         (Some(ahead), Some(behind)) => behind.behind(ahead) <= facts.policy.catchup_lag,
         (Some(_) | None, Some(_) | None) => false,
@@ -442,7 +450,9 @@ fn caught_up(facts: &Facts) -> Option<Group> {
         settled_writer(facts).filter(|writer| writer.goal == State::Primary && !facts.group.unleased)?;
     let covered = |node: &Node| {
         let named = facts.group.binding_rules().all(|rule| rule.members.contains(&node.id));
-        node.goal == State::CatchingUp && (named || (!node.quorum && has_caught_up(facts, writer, node)))
+        node.goal == State::CatchingUp
+            && node.old_image.is_none()
+            && (named || (!node.quorum && has_caught_up(facts, writer, node)))
     };
     assign_where(facts.group, covered, State::Secondary)
 }

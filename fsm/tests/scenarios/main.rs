@@ -1,4 +1,5 @@
 //! Situations, as scripts: what happens, and which rules fire.
+mod images;
 mod operators;
 mod pair;
 mod scene;
@@ -6,8 +7,13 @@ mod three_nodes;
 
 #[test]
 fn every_rule_fires_in_a_scenario() {
-    let scenarios =
-        [include_str!("operators.rs"), include_str!("pair.rs"), include_str!("three_nodes.rs")].concat();
+    let scenarios = [
+        include_str!("images.rs"),
+        include_str!("operators.rs"),
+        include_str!("pair.rs"),
+        include_str!("three_nodes.rs"),
+    ]
+    .concat();
     let untold: Vec<&str> = fsm::monitor::RULES
         .iter()
         .map(|rule| rule.name)

@@ -26,6 +26,8 @@ pub struct Scene {
     pub now: Moment,
     pub keepers: BTreeMap<NodeId, Keeper>,
     fired: Vec<&'static str>,
+    /// Each start has a number of its own.
+    lives: u64,
 }
 
 impl Scene {
@@ -37,6 +39,7 @@ impl Scene {
             now: Moment(1_000_000),
             keepers: BTreeMap::new(),
             fired: Vec::new(),
+            lives: 0,
         }
     }
 
@@ -56,7 +59,14 @@ impl Scene {
         let id = NodeId(id);
         operate::register(&mut self.group, id, priority, quorum, &self.policy, self.now)
             .expect("a group that takes a node");
-        let report = Report { lsn: Some(Lsn(100)), timeline: Timeline(1), ..Report::of(id, State::Init) };
+        self.lives += 1;
+        let report = Report {
+            lsn: Some(Lsn(100)),
+            timeline: Timeline(1),
+            boot: 1,
+            life: self.lives,
+            ..Report::of(id, State::Init)
+        };
         self.keepers.insert(id, Keeper { alive: true, report, upstream: None, accepts: None });
     }
 
@@ -149,6 +159,7 @@ impl Scene {
         // An offer changes no rule: the one in force comes with it.
         keeper.accepts = told.offer.filter(|_| accepts_offer(&told.rule, &followers));
         report.term = told.term;
+        report.boot = told.count_on_from.map_or(report.boot, |from| report.boot.max(from + 1));
         report.in_recovery = !told.goal.writes() && told.goal != State::PreparePromotion;
         report.fenced = !told.goal.writes();
         if told.goal.has_upstream() || told.goal == State::FastForward {
@@ -206,10 +217,13 @@ impl Scene {
 
     /// It starts again: the boot guard makes it a standby.
     pub fn start(&mut self, id: i64) {
+        self.lives += 1;
+        let life = self.lives;
         let keeper = self.keeper(id);
         keeper.alive = true;
         keeper.accepts = None;
         let report = &mut keeper.report;
+        (report.boot, report.life) = (report.boot + 1, life);
         if report.state.writes() || report.state == State::PreparePromotion {
             report.state = State::Demoted;
         }
@@ -217,6 +231,12 @@ impl Scene {
         if report.receiver == Receiver::Lost {
             report.receiver = Receiver::None;
         }
+    }
+
+    /// An image of its disk is put in the place of the disk that it has now, and it starts.
+    pub fn start_from(&mut self, id: i64, image: Keeper) {
+        *self.keeper(id) = image;
+        self.start(id);
     }
 
     /// The link to the monitor is cut: its probes are not answered.

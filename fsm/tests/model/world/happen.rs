@@ -187,6 +187,7 @@ impl World {
             upstream,
             peers: Vec::new(),
             incomplete: false,
+            count_on_from: None,
             channel: String::new(),
             replication_password: None,
             monitor_password: None,
