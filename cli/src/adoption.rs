@@ -12,7 +12,7 @@ use fsm::message::{Receiver, Report};
 use fsm::password::Password;
 use fsm::rule::{Rule, standby_of};
 use fsm::units::{Lsn, PasswordNumber, RuleNumber, Timeline};
-use node_files::{Secrets, State, StateDir, boots};
+use node_files::{Secrets, State, boots};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tracing::info;
@@ -42,7 +42,8 @@ pub fn move_to(text: &str, context: &Context, postgres: &Postgres) -> Result<Vie
     let writes = state.role.writes();
     // Of the rule in force the writer alone knows.
     let rule = if writes { state.rule.clone() } else { Rule::default() };
-    let report = report(&own, &state, &rule, &secrets, &state_dir).map_err(refused)?;
+    let boot = boots::read(&state_dir, pgdata)?;
+    let report = report(&own, &state, &rule, &secrets, boot).map_err(refused)?;
     monitor.adopt_node(&Adoption {
         formation: &state.formation,
         group: state.group,
@@ -133,7 +134,7 @@ fn report(
     state: &State,
     rule: &Rule,
     secrets: &Secrets,
-    state_dir: &StateDir,
+    boot: u64,
 ) -> std::result::Result<Report, Failure> {
     let facts = own.one(
         "SELECT pg_is_in_recovery(), (pg_control_checkpoint()).timeline_id, \
@@ -168,7 +169,7 @@ fn report(
         followers: followers.iter().filter_map(|name| standby_of(name)).collect(),
         in_recovery,
         fenced: !state.role.writes(),
-        boot: boots::read(state_dir).unwrap_or(0),
+        boot,
         system_identifier: state.system_identifier,
         passwords: secrets.numbers(),
         ..Report::of(state.node, state.role)

@@ -22,7 +22,7 @@ use fsm::password::Password;
 use fsm::rule::standby_name;
 use fsm::state::State;
 use fsm::units::{NodeId, Term};
-use node_files::{Identity, Phase, Secrets, WriterToken, durable};
+use node_files::{Identity, Phase, Secrets, WriterToken, boots, durable};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -158,7 +158,8 @@ impl Enrolment<'_> {
         state.goal = State::Single;
         state.write(state_dir)?;
         // The monitor has recorded this node as the writer of its group: its first life may be one.
-        WriterToken::grant_next(state_dir, &identity.token)?;
+        boots::begin(state_dir, cluster)?;
+        WriterToken::grant_next(state_dir, cluster, &identity.token)?;
         Ok(identity)
     }
 
@@ -215,6 +216,7 @@ impl Enrolment<'_> {
         state.history = upstream.term;
         state.upstream = Some(upstream.clone());
         Phase::clear(&self.place.state_dir)?;
+        boots::begin(&self.place.state_dir, cluster)?;
         Ok(state.write(&self.place.state_dir)?)
     }
 

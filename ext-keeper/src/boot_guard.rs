@@ -59,7 +59,7 @@ fn decide() -> Option<String> {
         stand_aside();
         return None;
     }
-    let boot = count_boot(&dir);
+    let boot = count_boot(&dir, &pgdata);
     if let Err(error) = Restart::discard(&dir) {
         pg::warn(&format!("an old request of a restart stays behind: {error}"));
     }
@@ -116,8 +116,8 @@ fn standing(pgdata: &Path, dir: &StateDir) -> Standing {
     }
 }
 
-fn count_boot(dir: &StateDir) -> Option<u64> {
-    match boots::advance(dir) {
+fn count_boot(dir: &StateDir, pgdata: &Path) -> Option<u64> {
+    match boots::advance(dir, pgdata) {
         Ok(boot) => Some(boot),
         Err(error) => {
             pg::warn(&format!("this start could not be counted, so it is a standby's: {error}"));

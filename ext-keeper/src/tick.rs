@@ -303,7 +303,7 @@ impl Keeper {
     fn count_on(&mut self, from: Option<u64>) -> Result<(), Trouble> {
         let Some(from) = from.filter(|from| enrolled::boot() <= *from) else { return Ok(()) };
         pg::log("this server runs on a disk of an earlier time: it is no candidate until it has caught up");
-        boots::count_on(self.memory.dir(), from + 1)?;
+        boots::count_on(self.memory.dir(), &pg::data_dir(), from + 1)?;
         enrolled::count_as(from + 1);
         self.news = true;
         Ok(())

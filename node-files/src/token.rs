@@ -3,9 +3,10 @@
 //! Starting without standby.signal is starting as a writer, so it needs a permission that cannot be used twice:
 //! the token names one boot, and is gone from the disk before it is obeyed.
 use crate::dir::StateDir;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{boots, durable};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Which boot of which node may start as a writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,13 +19,9 @@ pub struct WriterToken {
 
 impl WriterToken {
     /// Lets the next boot of the node start as a writer. The caller has the monitor's word for it.
-    pub fn grant_next(dir: &StateDir, identity: &str) -> Result<WriterToken> {
-        let last = match boots::read(dir) {
-            Ok(boot) => boot,
-            Err(Error::Missing { .. }) => 0,
-            Err(other) => return Err(other),
-        };
-        let token = WriterToken { boot: last + 1, identity: identity.to_owned() };
+    pub fn grant_next(dir: &StateDir, pgdata: &Path, identity: &str) -> Result<WriterToken> {
+        let boot = boots::read(dir, pgdata)? + 1;
+        let token = WriterToken { boot, identity: identity.to_owned() };
         durable::write_toml(&dir.writer(), &token)?;
         Ok(token)
     }
@@ -48,15 +45,17 @@ impl WriterToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn it_permits_the_next_boot_once() {
         let directory = tempfile::tempdir().unwrap();
         let dir = StateDir::at(directory.path());
         assert_eq!(WriterToken::take(&dir).unwrap(), None);
-        boots::advance(&dir).unwrap();
-        WriterToken::grant_next(&dir, "me").unwrap();
-        let boot = boots::advance(&dir).unwrap();
+        let pgdata = directory.path();
+        boots::advance(&dir, pgdata).unwrap();
+        WriterToken::grant_next(&dir, pgdata, "me").unwrap();
+        let boot = boots::advance(&dir, pgdata).unwrap();
         let token = WriterToken::take(&dir).unwrap().unwrap();
         assert!(token.permits(boot, "me"));
         assert!(!token.permits(boot, "other"));

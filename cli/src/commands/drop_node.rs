@@ -9,7 +9,7 @@ use crate::settling::Settling;
 use crate::sql::{Failure, Session};
 use crate::view::{NodeState, View};
 use fsm::units::NodeId;
-use node_files::{Identity, StateDir, durable};
+use node_files::{Identity, StateDir, boots, durable};
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -194,7 +194,14 @@ fn stop(context: &Context) -> Result<()> {
 fn forget(pgdata: &Path, state_dir: &StateDir) -> Result<()> {
     // The identity first: without it, what is left of the rest makes nothing a node.
     durable::remove(&Identity::path(pgdata))?;
-    for file in [state_dir.state(), state_dir.boots(), state_dir.writer(), state_dir.phase()] {
+    let own = [
+        pgdata.join(boots::IN_PGDATA),
+        state_dir.state(),
+        state_dir.boots(),
+        state_dir.writer(),
+        state_dir.phase(),
+    ];
+    for file in own {
         durable::remove(&file)?;
     }
     Ok(())

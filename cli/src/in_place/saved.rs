@@ -1,14 +1,20 @@
 //! The files of PGDATA that are the node's own: kept aside while everything else is replaced.
 use super::work::{Interrupted, failed};
 use crate::conf;
-use node_files::{StateDir, Step, durable};
+use node_files::{StateDir, Step, boots, durable};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 /// pg_rewind and pg_basebackup bring the source's own.
-const FILES: [&str; 5] =
-    ["postgresql.auto.conf", "postgresql.conf", "pg_hba.conf", "pg_ident.conf", "pg_autoctl.identity"];
+const FILES: [&str; 6] = [
+    "postgresql.auto.conf",
+    "postgresql.conf",
+    "pg_hba.conf",
+    "pg_ident.conf",
+    "pg_autoctl.identity",
+    boots::IN_PGDATA,
+];
 
 /// A certificate and its key are the node's own too; where they stand in PGDATA. Each setting, with what it is when nothing sets it.
 const CERTIFICATES: [(&str, &str); 4] = [

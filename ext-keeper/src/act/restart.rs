@@ -33,7 +33,7 @@ pub async fn as_writer(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
         return Ok(Outcome::Later("the server is shutting down".to_owned()));
     }
     check_configuration().await?;
-    WriterToken::grant_next(keeper.memory.dir(), &keeper.memory.identity)?;
+    WriterToken::grant_next(keeper.memory.dir(), &pg::data_dir(), &keeper.memory.identity)?;
     let asked = ask(keeper, "writer");
     if asked.is_err() {
         WriterToken::revoke(keeper.memory.dir())?;

@@ -14,6 +14,7 @@ mod maintenance_apart;
 mod monitor_away;
 mod monitor_replaced;
 mod notifications;
+mod old_image;
 mod postmaster_frozen;
 mod primary_killed;
 mod provisioning;
