@@ -126,7 +126,7 @@ fn a_synchronous_pair() {
 fn a_synchronous_pair_with_late_messages() {
     let found = search(pair(Trouble::LateMessages, true), HasDiscoveries::AnyFailures);
     found.expect_none();
-    assert_eq!(found.states, 600_259);
+    assert_eq!(found.states, 600_445);
 }
 
 #[test]

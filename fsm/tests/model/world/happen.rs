@@ -274,7 +274,7 @@ impl World {
             }
             let alive = node.alive;
             let Some(seen) = self.group.node_mut(id) else { continue };
-            (seen.goal_since, seen.receiver_since) = (LONG_AGO, LONG_AGO);
+            (seen.goal_since, seen.receiver_since, seen.probe_since) = (LONG_AGO, LONG_AGO, LONG_AGO);
             if in_touch {
                 seen.probe = Probe::Answers;
             } else {
