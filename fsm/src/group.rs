@@ -32,6 +32,9 @@ pub struct Election {
     pub winner: Option<NodeId>,
     /// The rule of the winner's reign.
     pub rule: Rule,
+    /// The node whose pledge alone is enough, by the word of an operator who accepts that commits are lost.
+    #[serde(default)]
+    pub forced: Option<NodeId>,
 }
 
 /// A rule that is being brought in force, or offered.
@@ -84,6 +87,8 @@ pub struct Node {
     pub quorum: bool,
     /// What it was assigned.
     pub goal: State,
+    /// The goal that an operator has asked for and that an election came in between of: assigned again once that is over.
+    pub wish: Option<State>,
     /// The state it reported last.
     pub reported: State,
     /// The highest term it has heard of.
@@ -173,6 +178,7 @@ impl Node {
             priority,
             quorum,
             goal,
+            wish: None,
             reported: State::Init,
             term: Term(0),
             pledge: Term(0),

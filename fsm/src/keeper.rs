@@ -6,7 +6,7 @@
 use crate::message::{Assignment, Upstream};
 use crate::rule::Rule;
 use crate::state::State;
-use crate::units::{Lsn, NodeId, Term};
+use crate::units::{Lsn, NodeId, Term, Timeline};
 use std::collections::BTreeSet;
 
 /// One thing for the keeper to do. Only data: `ext-keeper` does it, one function an action.
@@ -193,20 +193,31 @@ pub enum Method {
     Wait,
 }
 
-/// The method for a node whose WAL ends at `end`.
-pub fn rejoin(end: Option<Lsn>, upstream: &Upstream) -> Method {
+/// The method for a node whose WAL ends at `end`, and whose WAL follows the recorded term `history`.
+pub fn rejoin(end: Option<(Lsn, Timeline)>, history: Term, upstream: &Upstream) -> Method {
     match (upstream.fork, end) {
         (None, _) => Method::Clone,
         (Some(_), None) => Method::Wait,
-        (Some(fork), Some(end)) if end <= fork => Method::Follow,
+        (Some(_), Some((_, timeline))) if is_foreign(timeline, history, upstream) => Method::Clone,
+        (Some(fork), Some((end, _))) if end <= fork => Method::Follow,
         (Some(_), Some(_)) if upstream.rewindable => Method::Rewind,
         (Some(_), Some(_)) => Method::Wait,
     }
 }
 
+/// A number is not a history (law 9). A later timeline than the upstream's was opened by somebody whom no term allowed; an equal one, on
+/// a node that has not followed the upstream's reign, by somebody who took the same next number. pg_rewind would say that there is
+/// nothing to do, and a receiver would stream.
+fn is_foreign(timeline: Timeline, history: Term, upstream: &Upstream) -> bool {
+    let same_number = timeline == upstream.timeline && history != upstream.term;
+    // 0: the first writer of a group has not told it yet.
+    upstream.timeline > Timeline(0) && (timeline > upstream.timeline || same_number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Peer;
     use crate::units::RuleNumber;
 
     #[test]
@@ -227,6 +238,31 @@ mod tests {
         assert!(accepts_offer(&empty, &nodes(&[])) && !accepts_offer(&empty, &nodes(&[2])));
         assert!(accepts_offer(&of_two, &nodes(&[])) && !accepts_offer(&of_two, &nodes(&[3])));
         assert!(accepts_offer(&of_two, &nodes(&[4])), "no commit waits for that one");
+    }
+
+    #[test]
+    fn equal_numbers_of_different_histories_are_told_apart() {
+        let peer = Peer { node: NodeId(1), host: "h".to_owned(), port: 5432 };
+        let upstream = |fork| Upstream {
+            peer: peer.clone(),
+            term: Term(2),
+            timeline: Timeline(2),
+            fork: Some(Lsn(fork)),
+            rewindable: true,
+            reach: None,
+        };
+        let at = |lsn, timeline| Some((Lsn(lsn), Timeline(timeline)));
+        assert_eq!(rejoin(at(90, 1), Term(1), &upstream(100)), Method::Follow);
+        assert_eq!(rejoin(at(110, 1), Term(1), &upstream(100)), Method::Rewind);
+        for lsn in [90, 110] {
+            assert_eq!(
+                rejoin(at(lsn, 2), Term(1), &upstream(100)),
+                Method::Clone,
+                "promoted at the same point"
+            );
+            assert_eq!(rejoin(at(lsn, 3), Term(1), &upstream(100)), Method::Clone);
+        }
+        assert_eq!(rejoin(at(110, 2), Term(2), &upstream(u64::MAX)), Method::Follow, "followed it before");
     }
 
     /// Law 3: no way leads into a writing state without the action that decides about the fence, and none that leaves writing forgets to raise it.

@@ -1,7 +1,9 @@
 //! What the monitor assigns, given all it knows of one group.
 pub mod assignment;
 pub mod election;
+pub mod explain;
 pub mod facts;
+pub mod force;
 pub mod images;
 pub mod operate;
 pub mod rules;

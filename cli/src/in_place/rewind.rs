@@ -32,6 +32,10 @@ const FINAL_WORDS: [&str; 7] = [
     "No space left on device",
 ];
 
+/// What pg_rewind says when it compares the numbers of two timelines, finds them equal, and does nothing. It is asked for where
+/// histories differ, so they are different ones of the same number (law 9).
+const SAME_NUMBER: &str = "source and target cluster are on the same timeline";
+
 /// Rewinds PGDATA to the upstream.
 pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result<Outcome, Interrupted> {
     saved::save(&work.pgdata, &work.state_dir, phase.step)?;
@@ -54,6 +58,10 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         durable::remove(&work.pgdata.join("standby.signal"))?;
         info!("rewinds PGDATA to node {} at {}:{}", peer.node, peer.host, peer.port);
         let heard = work.run(&command(work, &peer, &phase.ssl), || "is still rewinding".to_owned())?;
+        if heard.said.contains(SAME_NUMBER) {
+            warn!("PGDATA has another timeline of the same number; it is copied anew, and kept aside");
+            return Ok(Outcome::Impossible);
+        }
         if heard.status.success() {
             break peer;
         }

@@ -7,7 +7,6 @@ use fsm::keeper::Method;
 use fsm::message::{Assignment, Upstream};
 use fsm::rule::standby_name;
 use fsm::supply::may_be_copied;
-use fsm::units::Timeline;
 use node_files::{Copy, Phase, phase};
 
 /// Follows the assigned upstream, by the gentlest way that its history allows.
@@ -20,17 +19,12 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         return follow::follow(keeper, upstream, true).await;
     }
     let end = keeper.wal_end.find(&mut keeper.local).await?;
-    // A later timeline than the upstream's was opened by somebody whom no term allowed.
-    let is_foreign =
-        end.is_some_and(|(_, timeline)| timeline > upstream.timeline && upstream.timeline > Timeline(0));
     let gone = gone.filter(|need| end.is_some_and(|(lsn, _)| lsn == need.end));
-    let method = if is_foreign {
-        Method::Clone
-    } else if let Some(need) = gone {
+    let method = if let Some(need) = gone {
         pg::log(&format!("{need}; this node is copied anew"));
         Method::Clone
     } else {
-        fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream)
+        fsm::keeper::rejoin(end, keeper.memory.history, upstream)
     };
     let copy = match method {
         Method::Follow => {
@@ -68,8 +62,7 @@ pub async fn follow_as_it_is(keeper: &mut Keeper, told: &Assignment) -> Result<O
         return Ok(Outcome::Done);
     };
     let end = keeper.wal_end.find(&mut keeper.local).await?;
-    let continues = fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) == Method::Follow
-        && end.is_some_and(|(_, timeline)| timeline <= upstream.timeline);
+    let continues = fsm::keeper::rejoin(end, keeper.memory.history, upstream) == Method::Follow;
     if follows_already(keeper, upstream) || continues {
         follow::follow(keeper, upstream, true).await?;
     }
@@ -91,7 +84,7 @@ pub async fn fetch_missing(keeper: &mut Keeper, told: &Assignment) -> Result<Out
         return Ok(Outcome::Done);
     }
     if !follows_already(keeper, upstream)
-        && fsm::keeper::rejoin(end.map(|(lsn, _)| lsn), upstream) != Method::Follow
+        && fsm::keeper::rejoin(end, keeper.memory.history, upstream) != Method::Follow
     {
         return Err(Trouble::new(format!(
             "the WAL of node {} is not a continuation of this node's",

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub fn open(facts: &Facts) -> Group {
     let mut group = facts.group.clone();
     group.term = group.term.next();
-    group.election = Some(Election { term: group.term, winner: None, rule: Rule::default() });
+    group.election = Some(Election { term: group.term, winner: None, rule: Rule::default(), forced: None });
     let named = facts.group.members();
     let asynchronous = named.is_empty();
     let writer = facts.group.reign().map(|reign| reign.writer);
@@ -30,15 +30,47 @@ pub fn open(facts: &Facts) -> Group {
             || (asynchronous && stood_by)
             || node.goal == State::PreparePromotion
         {
+            if node.goal.leaves_the_rule() {
+                node.wish = Some(node.goal);
+            }
             (node.goal, node.goal_since) = (State::ReportLsn, facts.now);
         }
     }
     group
 }
 
+/// Opens the next term for that node alone. What an ordinary election would ask for is enough there too, should it come.
+pub fn open_for(facts: &Facts, id: NodeId) -> Group {
+    let mut group = open(facts);
+    group.election = group.election.map(|election| Election { forced: Some(id), ..election });
+    if let Some(node) = group.node_mut(id) {
+        (node.goal, node.goal_since, node.wish) = (State::ReportLsn, facts.now, None);
+    }
+    group
+}
+
+/// Whether a winner can be named: the pledges are enough, or the operator has said that this one's is.
+pub fn is_held(facts: &Facts, election: &Election) -> bool {
+    is_held_by_pledges(facts, election.term) || forced_winner(facts, election).is_some()
+}
+
+/// The node whose pledge an operator has declared to be enough, once it is there and no lease can run any more.
+fn forced_winner<'a>(facts: &Facts<'a>, election: &Election) -> Option<&'a Node> {
+    let pledged = facts.pledged(election.term).into_iter().find(|node| Some(node.id) == election.forced)?;
+    let may = facts.in_contact(pledged) && pledged.in_recovery && leases_are_over(facts, election.term);
+    may.then_some(pledged)
+}
+
+/// Every lease has run out, or the writer has put its fence up by its own word (law 2).
+fn leases_are_over(facts: &Facts, term: Term) -> bool {
+    let fenced =
+        facts.writer().is_some_and(|writer| writer.fenced && writer.in_recovery && writer.term >= term);
+    fenced || facts.now > facts.group.granted_until
+}
+
 /// Whether the pledges are enough: the binding rules are held, or the old writer itself has pledged. Where the rule
-/// binds nobody, every lease must have run out as well, unless the writer has put its fence up by its own word (law 2).
-pub fn is_held(facts: &Facts, term: Term) -> bool {
+/// binds nobody, every lease must be over as well.
+fn is_held_by_pledges(facts: &Facts, term: Term) -> bool {
     let pledged = facts.pledged(term);
     let ids: BTreeSet<NodeId> = pledged.iter().map(|node| node.id).collect();
     let writer = facts.group.reign().map(|reign| reign.writer);
@@ -49,9 +81,7 @@ pub fn is_held(facts: &Facts, term: Term) -> bool {
         return false;
     }
     let someone_must_have_it = facts.group.binding_rules().all(|rule| !rule.is_empty());
-    let fenced =
-        facts.writer().is_some_and(|writer| writer.fenced && writer.in_recovery && writer.term >= term);
-    someone_must_have_it || fenced || facts.now > facts.group.granted_until
+    someone_must_have_it || leases_are_over(facts, term)
 }
 
 /// A candidate that reports was asked for its pledge just now. The old writer is often the first to pledge: a
@@ -81,7 +111,12 @@ pub fn most_advanced<'a>(facts: &Facts<'a>, term: Term) -> Option<&'a Node> {
 }
 
 /// Names the winner and the rule of its reign. `None` when nobody may be promoted.
-pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
+pub fn decide(facts: &Facts, election: &Election) -> Option<Group> {
+    let term = election.term;
+    if !is_held_by_pledges(facts, term) {
+        let winner = forced_winner(facts, election)?;
+        return Some(name(facts, election, winner, winner, &facts.pledged(term)));
+    }
     let pledged = to_choose_from(facts, term);
     let best = most_advanced(facts, term)?;
     let old_writer = facts.group.reign().map(|reign| reign.writer);
@@ -90,23 +125,30 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
         // What it lacks can be fetched only from somebody who is there.
         let reachable = facts.progress(node) == facts.progress(best) || facts.in_contact(best);
         let wanted = facts.group.wanted == Some(node.id) && reachable;
-        (wanted, facts.progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id))
+        // One that is to leave is promoted only where nobody else can be.
+        let stays = node.wish.is_none() && reachable;
+        (stays, wanted, facts.progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id))
     };
     let winner = pledged.iter().copied().filter(can_win).max_by_key(rank)?;
     let behind = facts.progress(winner) < facts.progress(best);
     if behind && !facts.in_contact(best) {
         return None;
     }
+    Some(name(facts, election, winner, best, &pledged))
+}
+
+/// The winner fetches what it lacks of `best` first.
+fn name(facts: &Facts, election: &Election, winner: &Node, best: &Node, pledged: &[&Node]) -> Group {
     let mut group = facts.group.clone();
     group.last_rule_number = group.last_rule_number.next();
-    let rule = Rule::over(
-        group.last_rule_number,
-        members_under(facts, winner, best, &pledged),
-        group.number_sync_standbys,
-    );
-    group.election = Some(Election { term, winner: Some(winner.id), rule });
-    group.node_mut(winner.id)?.goal = if behind { State::FastForward } else { State::PreparePromotion };
-    Some(group)
+    let members = members_under(facts, winner, best, pledged);
+    let rule = Rule::over(group.last_rule_number, members, group.number_sync_standbys);
+    group.election = Some(Election { winner: Some(winner.id), rule, ..election.clone() });
+    let behind = facts.progress(winner) < facts.progress(best);
+    if let Some(node) = group.node_mut(winner.id) {
+        node.goal = if behind { State::FastForward } else { State::PreparePromotion };
+    }
+    group
 }
 
 /// The members that the winner's commits will wait for: those that pledged with it and have all that it has, for the
@@ -114,11 +156,17 @@ pub fn decide(facts: &Facts, term: Term) -> Option<Group> {
 /// the others count as well rather than too few; see [`record`] for what they are worth.
 fn members_under(facts: &Facts, winner: &Node, best: &Node, pledged: &[&Node]) -> BTreeSet<NodeId> {
     let reach = facts.progress(best);
+    let number = facts.group.number_sync_standbys as usize;
     let fits = |node: &Node| node.id != winner.id && node.quorum && !node.goal.leaves_the_rule();
-    let present =
-        pledged.iter().filter(|node| fits(node) && facts.in_contact(node) && facts.progress(node) == reach);
-    let mut members: BTreeSet<NodeId> = present.map(|node| node.id).collect();
-    if members.len() < facts.group.number_sync_standbys as usize {
+    let has_all = |node: &Node| facts.in_contact(node) && facts.progress(node) == reach;
+    let present = || pledged.iter().filter(|node| fits(node) && has_all(node));
+    let mut members: BTreeSet<NodeId> =
+        present().filter(|node| node.wish.is_none()).map(|node| node.id).collect();
+    if members.len() < number {
+        // One that is to leave counts only where too few others do.
+        members.extend(present().map(|node| node.id));
+    }
+    if members.len() < number {
         members.extend(facts.group.nodes.iter().filter(|node| fits(node)).map(|node| node.id));
     }
     members
@@ -161,6 +209,8 @@ pub fn record(facts: &Facts) -> Option<Group> {
         group.next_rule = Some(NextRule { rule: election.rule.clone(), offered: false });
     }
     let goal = if group.unleased { State::WaitPrimary } else { State::Primary };
-    group.node_mut(winner.id)?.goal = goal;
+    let writer = group.node_mut(winner.id)?;
+    // A primary neither leaves nor is taken down: whoever wants that asks for a failover first.
+    (writer.goal, writer.wish) = (goal, None);
     Some(group)
 }

@@ -2,6 +2,7 @@
 use crate::group::{Group, Node, Probe, Reign, Session};
 use crate::message::Receiver;
 use crate::policy::Policy;
+use crate::state::State;
 use crate::units::{Lsn, Millis, Moment, NodeId, Term};
 use std::collections::BTreeSet;
 
@@ -123,12 +124,18 @@ impl<'a> Facts<'a> {
     /// The standbys that report, are whole, and could pledge at once.
     pub fn ready_to_pledge(&self) -> BTreeSet<NodeId> {
         let writer = self.group.reign().map(|reign| reign.writer);
+        let named = self.group.members();
+        // One that is to leave receives until no rule names it any more.
+        let leaves = |node: &Node| node.goal == State::Dropped && named.contains(&node.id);
         let ready = |node: &&Node| {
             Some(node.id) != writer
                 && self.in_contact(node)
                 && node.in_recovery
                 && self.is_whole(node)
-                && (node.reported.has_upstream() || node.goal.has_upstream() || node.pledge > Term(0))
+                && (leaves(node)
+                    || node.reported.has_upstream()
+                    || node.goal.has_upstream()
+                    || node.pledge > Term(0))
         };
         self.group.nodes.iter().filter(ready).map(|node| node.id).collect()
     }
@@ -145,8 +152,7 @@ impl<'a> Facts<'a> {
         let eligible = |node: &&Node| {
             ready.contains(&node.id)
                 && self.may_win(node)
-                && (named.contains(&node.id)
-                    || (named.is_empty() && node.goal == crate::state::State::Secondary))
+                && (named.contains(&node.id) || (named.is_empty() && node.goal == State::Secondary))
         };
         !self.group.unleased && self.held_by(&ready) && self.group.nodes.iter().any(|node| eligible(&node))
     }
@@ -159,7 +165,7 @@ impl<'a> Facts<'a> {
     /// Enough members have lost the writer that it could not get a commit acknowledged: they say so themselves.
     pub fn members_lost_the_writer(&self) -> bool {
         let lost = |node: &&Node| {
-            let counts = node.goal != crate::state::State::Maintenance && node.old_image.is_none();
+            let counts = node.goal != State::Maintenance && node.old_image.is_none();
             counts && self.in_contact(node) && node.receiver != Receiver::Streaming
         };
         let lost: BTreeSet<NodeId> = self.group.nodes.iter().filter(lost).map(|node| node.id).collect();

@@ -41,6 +41,18 @@ pub enum Refusal {
     HasPrimary,
     /// The node belongs to an election of which this monitor knows nothing.
     ForeignTerm,
+    /// The pledge of the node may be what an election needs.
+    NeededByElection,
+    /// The node is the recorded writer, whether it is there or not.
+    IsWriter,
+    /// The recorded writer is there, or may be: it answers, or others stream from it.
+    WriterLives,
+    /// An election can find its pledges, or has.
+    ElectionPossible,
+    /// The monitor has just started.
+    JustStarted,
+    /// It does not report as a standby with data of a recorded history.
+    NoCopy,
 }
 
 impl fmt::Display for Refusal {
@@ -64,6 +76,16 @@ impl fmt::Display for Refusal {
             Refusal::Incomplete => "nodes that commits wait for have not come to this new monitor yet",
             Refusal::HasPrimary => "the group has another primary",
             Refusal::ForeignTerm => "the node is part of an election, or has not reached its assigned state",
+            Refusal::NeededByElection => "an election is under way, and may need what only this node has",
+            Refusal::IsWriter => "the node is the recorded primary",
+            Refusal::WriterLives => {
+                "the primary may be alive: it reports, its server answers, or a standby receives from it"
+            }
+            Refusal::ElectionPossible => "an ordinary failover is possible, or under way, and loses nothing",
+            Refusal::JustStarted => "the monitor has just started, and has not heard from every node",
+            Refusal::NoCopy => {
+                "the node does not report as a standby with data whose history is recorded here"
+            }
         })
     }
 }
@@ -87,6 +109,22 @@ impl Refusal {
             }
             Refusal::Incomplete => {
                 "Run pg_autoctl config set pg_autoctl.monitor on the missing nodes, or drop them with --force."
+            }
+            Refusal::NeededByElection => {
+                "Start the node's server; when it is gone for good, pg_autoctl perform force-promotion of another node, then drop this one."
+            }
+            Refusal::IsWriter => {
+                "Start its server: where nobody was promoted meanwhile, it writes again by itself."
+            }
+            Refusal::WriterLives => {
+                "With the primary in contact: pg_autoctl perform failover or promotion. Where only its connection to the monitor is broken: mend that, or stop its server."
+            }
+            Refusal::ElectionPossible => {
+                "Wait: pg_autoctl show state says for what. Afterwards pg_autoctl perform promotion chooses another primary."
+            }
+            Refusal::JustStarted => "Try again after pgautofailover.startup_grace_period.",
+            Refusal::NoCopy => {
+                "Start its server, and see pg_autoctl show state. One that somebody promoted by hand is none to promote: save what it alone has."
             }
             Refusal::ForeignTerm => "Wait until its former monitor shows a settled group, then try again.",
         }
@@ -201,7 +239,7 @@ pub fn start_maintenance(group: &mut Group, id: NodeId, policy: &Policy, now: Mo
 }
 
 /// The members besides that one which are not on their way out themselves: they cannot all be waited for in vain.
-fn members_that_stay(group: &Group, without: NodeId) -> usize {
+pub(super) fn members_that_stay(group: &Group, without: NodeId) -> usize {
     let stays =
         |id: &NodeId| *id != without && group.node(*id).is_none_or(|node| !node.goal.leaves_the_rule());
     group.members().iter().filter(|id| stays(id)).count()
@@ -210,7 +248,11 @@ fn members_that_stay(group: &Group, without: NodeId) -> usize {
 /// Ends a maintenance, or the wait for one: the node catches up. For any other node there is nothing to do.
 pub fn stop_maintenance(group: &mut Group, id: NodeId, now: Moment) -> Result<(), Refusal> {
     let node = group.node(id).ok_or(Refusal::NoSuchNode)?;
-    if matches!(node.goal, State::WaitMaintenance | State::Maintenance) {
+    let goal = node.goal;
+    if let Some(node) = group.node_mut(id) {
+        node.wish = node.wish.filter(|wish| *wish != State::WaitMaintenance);
+    }
+    if matches!(goal, State::WaitMaintenance | State::Maintenance) {
         assign(group, id, State::CatchingUp, now);
     }
     Ok(())
@@ -375,7 +417,7 @@ pub fn remove(
     let named = group.members();
     if named.contains(&id) {
         if group.election.is_some() {
-            return Err(Refusal::ElectionOpen);
+            return Err(Refusal::NeededByElection);
         }
         if members_that_stay(group, id) < group.number_sync_standbys as usize {
             return Err(Refusal::TooFewMembers);
@@ -390,8 +432,7 @@ pub fn remove(
         return Ok(Removal::Done);
     }
     if let Some(node) = group.node_mut(id) {
-        node.goal = State::Dropped;
-        node.goal_since = now;
+        (node.goal, node.goal_since, node.wish) = (State::Dropped, now, None);
     }
     Ok(Removal::UnderWay)
 }

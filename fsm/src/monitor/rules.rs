@@ -29,7 +29,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "the winner has caught up", apply: the_winner_has_caught_up,
            why: "the elected node has fetched what it lacked, or the others are enough without the one that had it" },
     Rule { name: "enough pledges", apply: enough_pledges,
-           why: "whoever pledged holds every acknowledged commit: the one with the most WAL promotes" },
+           why: "whoever pledged holds every acknowledged commit: the one with the most WAL promotes; or an operator has forced it" },
     Rule { name: "ask for a pledge", apply: ask_for_a_pledge,
            why: "a node came back while an election waits for pledges" },
     // Opening one.
@@ -60,6 +60,8 @@ pub const RULES: &[Rule] = &[
            why: "a node has registered: the lone primary prepares for it" },
     Rule { name: "clone from the primary", apply: clone_from_the_primary,
            why: "the primary is ready for a new standby" },
+    Rule { name: "carry out what was asked before the election", apply: wishes::carry_out_what_was_asked,
+           why: "a node was to leave or to be taken down, and had to pledge first" },
     Rule { name: "follow the new writer", apply: follow_the_new_writer,
            why: "the writer is recorded and ready" },
     Rule { name: "alone again", apply: alone_again,
@@ -167,7 +169,7 @@ fn the_winner_has_caught_up(facts: &Facts) -> Option<Group> {
 
 fn enough_pledges(facts: &Facts) -> Option<Group> {
     let election = facts.group.election.as_ref().filter(|election| election.winner.is_none())?;
-    election::is_held(facts, election.term).then(|| election::decide(facts, election.term)).flatten()
+    election::is_held(facts, election).then(|| election::decide(facts, election)).flatten()
 }
 
 fn ask_for_a_pledge(facts: &Facts) -> Option<Group> {

@@ -1,10 +1,29 @@
 //! Rules that carry out what operators have asked for: maintenance, votes, how many standbys a commit waits for.
 use super::Facts;
+use super::operate::members_that_stay;
 use super::rules::{assign, assign_where, is_free, nobody_to_wait_for, propose, settled_writer};
-use crate::group::Group;
+use crate::group::{Group, Node};
 use crate::state::State;
 use crate::units::NodeId;
 use std::collections::BTreeSet;
+
+/// An election came between an operator's word and the primary's that no commit waits for the node. The new rule names it only where
+/// too few others are left; then it waits for them, as it would have been refused before.
+pub(super) fn carry_out_what_was_asked(facts: &Facts) -> Option<Group> {
+    let writer = settled_writer(facts)?;
+    let group = facts.group;
+    let ready = |node: &&Node| {
+        let pledged = matches!(node.goal, State::ReportLsn | State::JoinSecondary | State::PreparePromotion);
+        let needed = group.members().contains(&node.id)
+            && members_that_stay(group, node.id) < group.number_sync_standbys as usize;
+        node.id != writer.id && node.wish.is_some() && !needed && (pledged || node.goal.follows())
+    };
+    let node = facts.group.nodes.iter().find(ready)?;
+    let mut after = facts.group.clone();
+    let asked = after.node_mut(node.id)?;
+    asked.goal = asked.wish.take()?;
+    Some(after)
+}
 
 /// No offer as for a lost member: the operator has said that this one is going, and the primary, which still hears it, would not
 /// accept. `unleased` is recorded before the writer is told, so nobody is elected any more while it empties the rule (law 4).

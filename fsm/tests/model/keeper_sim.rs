@@ -393,7 +393,9 @@ impl Sim<'_> {
     fn follow_as_it_is(&mut self, told: &Assignment) -> Outcome {
         let Some(upstream) = told.upstream.clone() else { return Outcome::Done };
         let me = self.me();
-        if !me.in_recovery || rejoin(Some(me.lsn()), &upstream) != Method::Follow {
+        if !me.in_recovery
+            || rejoin(Some((me.lsn(), me.timeline())), me.disk.history, &upstream) != Method::Follow
+        {
             return Outcome::Done;
         }
         self.change(|me| {
@@ -410,7 +412,7 @@ impl Sim<'_> {
         if me.disk.upstream == Some(node) && me.disk.history == upstream.term && me.disk.promotion.is_none() {
             return Outcome::Done;
         }
-        match rejoin(Some(me.lsn()), &upstream) {
+        match rejoin(Some((me.lsn(), me.timeline())), me.disk.history, &upstream) {
             Method::Wait => return Outcome::Waits,
             Method::Follow => {}
             Method::Rewind | Method::Clone => {

@@ -4,6 +4,7 @@ mod operators;
 mod pair;
 mod scene;
 mod three_nodes;
+mod ways_out;
 
 #[test]
 fn every_rule_fires_in_a_scenario() {
@@ -12,6 +13,7 @@ fn every_rule_fires_in_a_scenario() {
         include_str!("operators.rs"),
         include_str!("pair.rs"),
         include_str!("three_nodes.rs"),
+        include_str!("ways_out.rs"),
     ]
     .concat();
     let untold: Vec<&str> = fsm::monitor::RULES
