@@ -1,7 +1,7 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
 use crate::commands::{
-    config, create_monitor, create_postgres, drop_node, enable_ssl, failover, formation, maintenance,
-    promotion, rotate, show_events, show_state, show_uri, tune,
+    config, create_monitor, create_postgres, drop_node, enable_ssl, failover, force_promotion, formation,
+    maintenance, promotion, rotate, show_events, show_state, show_uri, tune,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -135,6 +135,8 @@ pub enum Perform {
     Rotation(rotate::Args),
     /// Fail over to the named node
     Promotion(promotion::Args),
+    /// Promote a node although others may have commits that it lacks, when nothing else helps
+    ForcePromotion(force_promotion::Args),
 }
 
 /// `enable …`
@@ -221,6 +223,7 @@ mod tests {
             "enable secondary --formation f",
             "disable secondary --formation f",
             "perform promotion --name n",
+            "perform force-promotion --name n --accept-data-loss --no-wait",
             "get node candidate-priority",
             "get node replication-quorum --name n",
             "set node candidate-priority 50",

@@ -8,6 +8,7 @@ pub mod drop_monitor;
 pub mod drop_node;
 pub mod enable_ssl;
 pub mod failover;
+pub mod force_promotion;
 pub mod formation;
 pub mod maintenance;
 pub mod promotion;
@@ -50,6 +51,7 @@ pub fn run(command: Command, context: &Context) -> Result<View> {
         }
         Command::Perform(Perform::Rotation(args)) => rotate::run(&args, context),
         Command::Perform(Perform::Promotion(args)) => promotion::run(&args, context),
+        Command::Perform(Perform::ForcePromotion(args)) => force_promotion::run(&args, context),
         Command::Get(what) => tune::get(&what, context),
         Command::Set(what) => tune::set(&what, context),
         Command::Enable(Enable::Maintenance(args)) => maintenance::enable(&args, context),

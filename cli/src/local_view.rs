@@ -30,6 +30,8 @@ pub fn of(context: &Context, postgres: &Postgres) -> Result<NodeState> {
         health: 0,
         nodecluster: None,
         note: None,
+        group_waits_for: None,
+        group_wait_ends_by: None,
         fenced: None,
         source: Some(Source::Local),
     };

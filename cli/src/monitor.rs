@@ -264,8 +264,8 @@ impl Monitor {
             Failure::Tls(error) => return untrusted(&self.place, error),
         };
         let kind = match said.code().code() {
-            // Not in this state; another cluster; no such node or formation; a value out of its range.
-            "55000" | "55006" | "23P01" | "42704" | "42P17" | "22023" | "23505" => Kind::State,
+            // Not in this state; data may be lost; another cluster; no such node or formation; a value out of its range.
+            "55000" | "55006" | "2BP01" | "23P01" | "42704" | "42P17" | "22023" | "23505" => Kind::State,
             "42883" => {
                 return Error::monitor(format!("the monitor at {} is older than this program", self.place))
                     .hint("install the same version on both: pg_autoctl version");

@@ -39,6 +39,12 @@ pub struct NodeState {
     /// What it waits for, or what went wrong there last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What its group waits for. Nothing when that is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_waits_for: Option<String>,
+    /// The event or the command that ends this wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_wait_ends_by: Option<String>,
     /// Nothing commits there now. Known to the node alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fenced: Option<bool>,

@@ -13,6 +13,7 @@ mod register;
 mod request;
 mod say;
 mod upkeep;
+mod ways_out;
 
 use crate::error::Error;
 use crate::refuse::{self, About};

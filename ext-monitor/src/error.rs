@@ -51,6 +51,8 @@ pub enum Error {
     CannotRegister(Refusal),
     /// The group is not in a state for it.
     Refused { what: &'static str, why: Refusal },
+    /// A forced promotion, without the word that what may be lost is given up.
+    MayLose(String),
     /// These nodes do not hold the new password yet.
     WithoutPassword(Vec<String>),
     /// The board has no room.
@@ -87,6 +89,7 @@ impl Error {
             | Error::Refused { .. }
             | Error::WithoutPassword(_)
             | Error::Prepared => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Error::MayLose(_) => PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
             Error::BadReport(_) | Error::UnknownState(_) | Error::BadArgument { .. } => {
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
             }
@@ -141,6 +144,7 @@ impl Error {
             }
             Error::CannotRegister(why) => format!("a node cannot be registered now: {why}"),
             Error::Refused { what, why } => format!("{what} is not possible now: {why}"),
+            Error::MayLose(gap) => format!("a forced promotion may lose commits: {gap}"),
             Error::WithoutPassword(nodes) => {
                 format!("the new password has not reached every node; without it: {}", nodes.join(", "))
             }
@@ -193,6 +197,9 @@ impl Error {
                 "Leave the group out, so that a new one is made, or call pgautofailover.enable_secondary first."
             }
             Error::CannotRegister(why) | Error::Refused { why, .. } => why.hint(),
+            Error::MayLose(_) => {
+                "Start the servers that are away: nothing is lost then. When they are gone for good, accept the loss: accept_data_loss => true, or --accept-data-loss."
+            }
             Error::WithoutPassword(_) => {
                 "Start these nodes, or drop them. With force they are locked out until pg_autoctl create postgres is repeated on them with the new password as PGPASSWORD."
             }

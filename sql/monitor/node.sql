@@ -25,6 +25,7 @@ CREATE TABLE pgautofailover.node_state (
     replicationquorum   bool   NOT NULL DEFAULT true,
     nodecluster         text   NOT NULL DEFAULT 'default',
     groupserial         int    NOT NULL REFERENCES pgautofailover.group_state,
+    wish                pgautofailover.replication_state,
     term                bigint NOT NULL DEFAULT 0,
     pledge              bigint NOT NULL DEFAULT 0,
     history             bigint NOT NULL DEFAULT 0,
@@ -48,6 +49,7 @@ CREATE TABLE pgautofailover.node_state (
 );
 CREATE INDEX ON pgautofailover.node_state (groupserial);
 COMMENT ON TABLE pgautofailover.node_state IS 'what is stored of each node; the view "node" adds what is known for the moment';
+COMMENT ON COLUMN pgautofailover.node_state.wish IS 'the goal that an operator has asked for and that an election came in between of';
 COMMENT ON COLUMN pgautofailover.node_state.term IS 'the highest term that the node has heard of';
 COMMENT ON COLUMN pgautofailover.node_state.pledge IS 'the highest term that the node has pledged to';
 COMMENT ON COLUMN pgautofailover.node_state.history IS 'the recorded term whose history its WAL follows';
@@ -83,8 +85,9 @@ SELECT n.formationid, n.nodeid, n.groupid, n.nodename, n.nodehost, n.nodeport, n
        coalesce(live.health, -1) AS health,
        pg_catalog.clock_timestamp() - live.probed_ms_ago * interval '1 ms' AS healthchecktime,
        n.statechangetime, n.candidatepriority, n.replicationquorum, n.nodecluster,
-       n.groupserial, n.term, n.pledge, n.history, n.promotion, n.rule_number, n.checkpoint_tli, n.in_recovery,
-       n.fenced, n.leaving, n.stuck, n.receiver, n.followers, n.boot, n.old_image IS NOT NULL AS is_old_image, coalesce(live.note, n.note) AS note, live.session, live.probe,
+       n.groupserial, n.wish, n.term, n.pledge, n.history, n.promotion, n.rule_number, n.checkpoint_tli, n.in_recovery,
+       n.fenced, n.leaving, n.stuck, n.receiver, n.followers, n.boot, n.old_image IS NOT NULL AS is_old_image,
+       coalesce(live.note, n.note) AS note, live.session, live.probe,
        n.replication_password_number, n.monitor_password_number
   FROM pgautofailover.node_state n
   LEFT JOIN pg_catalog.jsonb_to_recordset(pgautofailover.live())

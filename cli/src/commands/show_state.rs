@@ -31,13 +31,15 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     }
 }
 
-/// Every node in scope, with what it waits for.
+/// Every node in scope, with what it and its group wait for.
 pub fn of_monitor(monitor: &Monitor, scope: &Scope) -> Result<Vec<NodeState>> {
     let mut nodes = Vec::new();
     for formation in scope.formations(monitor)? {
-        let mut notes = monitor.notes(&formation)?;
+        let (mut notes, waits) = (monitor.notes(&formation)?, monitor.waits(&formation)?);
         for mut node in monitor.states(&formation, scope.group)? {
             node.note = notes.remove(&node.node_id);
+            let wait = waits.get(&node.group_id).cloned();
+            (node.group_waits_for, node.group_wait_ends_by) = wait.unzip();
             nodes.push(node);
         }
     }

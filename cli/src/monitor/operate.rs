@@ -29,6 +29,12 @@ impl Monitor {
         self.answer("SELECT pgautofailover.perform_promotion($1, $2)", &[&formation, &node])
     }
 
+    /// Asks for the promotion of this node whatever others have. What may be lost.
+    pub fn force_promotion(&self, formation: &str, node: &str, accept_data_loss: bool) -> Result<String> {
+        let statement = "SELECT pgautofailover.force_promotion($1, $2, $3)";
+        self.answer(statement, &[&formation, &node, &accept_data_loss])
+    }
+
     /// Takes a standby out of its group's work. False: the monitor has no such node.
     pub fn start_maintenance(&self, node: NodeId) -> Result<bool> {
         self.answer("SELECT pgautofailover.start_maintenance($1::bigint)", &[&node.0])

@@ -61,6 +61,16 @@ impl Monitor {
         )
     }
 
+    /// What the groups of the formation wait for, and what ends the wait, by the number of the group. The settled ones are left out.
+    pub fn waits(&self, formation: &str) -> Result<BTreeMap<i32, (String, String)>> {
+        self.json(
+            "SELECT coalesce(json_object_agg(g.groupid, json_build_array(e.waits_for, e.ends_by)), '{}')::text \
+             FROM (SELECT DISTINCT groupid FROM pgautofailover.node_state WHERE formationid = $1) g, \
+             LATERAL pgautofailover.explain($1, g.groupid) e WHERE NOT e.settled",
+            &[&formation],
+        )
+    }
+
     /// The thresholds that it decides by, as its configuration has them.
     pub fn policy(&self) -> Result<Policy> {
         let set: BTreeMap<String, u64> = self.json(

@@ -39,13 +39,27 @@ pub fn render(view: &View) -> String {
     }
 }
 
-/// What nodes wait for, below the table: a sentence has no room in a column.
+/// What groups and nodes wait for, below the table: a sentence has no room in a column.
 fn notes(nodes: &[NodeState]) -> String {
+    let mut told: Option<(&str, i32)> = None;
+    let groups = nodes.iter().filter_map(|node| {
+        let (waits_for, ends_by) = (node.group_waits_for.as_ref()?, node.group_wait_ends_by.as_ref()?);
+        let group = (node.formation.as_str(), node.group_id);
+        (told.replace(group) != Some(group)).then(|| {
+            let (formation, number) = (plain(&node.formation), node.group_id);
+            format!(
+                "\ngroup {number} of formation {formation} waits for {}; what ends it: {}",
+                plain(waits_for),
+                plain(ends_by)
+            )
+        })
+    });
+    let groups: String = groups.collect();
     let notes = nodes.iter().filter_map(|node| {
         let note = node.note.as_ref()?;
         Some(format!("\n{}: {}", plain(&node.nodename), plain(note)))
     });
-    let notes: String = notes.collect();
+    let notes = groups + &notes.collect::<String>();
     if notes.is_empty() { notes } else { format!("{notes}\n") }
 }
 
@@ -151,6 +165,8 @@ mod tests {
             health,
             nodecluster: Some("default".into()),
             note: None,
+            group_waits_for: None,
+            group_wait_ends_by: None,
             fenced: None,
             source: None,
         }
@@ -185,6 +201,18 @@ mod tests {
         assert!(text.ends_with("\n\nevil\u{fffd}[2J: waits for\u{fffd}WAL\n"), "{text}");
         assert!(text.contains("| read-only  | primary"), "{text}");
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_a_group_waits_for_is_said_once() {
+        let waiting = |name, id| NodeState {
+            group_waits_for: Some("node 1, which is away".into()),
+            group_wait_ends_by: Some("its start".into()),
+            ..node(name, id, "secondary", 1)
+        };
+        let text = render(&View::States(vec![waiting("node_2", 2), waiting("node_3", 3)]));
+        let line = "group 0 of formation default waits for node 1, which is away; what ends it: its start";
+        assert_eq!(text.matches(line).count(), 1, "{text}");
     }
 
     #[test]

@@ -149,7 +149,7 @@ SELECT jsonb_build_object(
          'note', n.note,
          'passwords', jsonb_build_object('replication', n.replication_password_number, 'monitor', n.monitor_password_number),
          'state', jsonb_build_object(
-            'priority', n.candidatepriority, 'quorum', n.replicationquorum, 'goal', n.goalstate,
+            'priority', n.candidatepriority, 'quorum', n.replicationquorum, 'goal', n.goalstate, 'wish', n.wish,
             'reported', n.reportedstate, 'term', n.term, 'pledge', n.pledge, 'history', n.history,
             'timeline', n.reportedtli, 'promotion', n.promotion, 'rule', n.rule_number,
             'checkpoint_timeline', n.checkpoint_tli, 'in_recovery', n.in_recovery, 'fenced', n.fenced,

@@ -124,8 +124,12 @@ fn pledges(facts: &Facts, election: &Election) -> (String, String) {
 }
 
 fn by_starting(nodes: &BTreeSet<NodeId>) -> String {
-    let start = if nodes.len() == 1 { "the start of its server" } else { "the start of their servers" };
-    format!("{start}; when they are gone for good: pg_autoctl perform force-promotion")
+    let (start, gone) = if nodes.len() == 1 {
+        ("the start of its server", "it is gone for good")
+    } else {
+        ("the start of their servers", "they are gone for good")
+    };
+    format!("{start}; when {gone}: pg_autoctl perform force-promotion")
 }
 
 // ---- the writer

@@ -1,5 +1,5 @@
 //! Promoting a node whose pledge is not enough: an operator's word that what others may have is given up.
-use super::operate::Refusal;
+use super::operate::{self, Refusal};
 use super::{Facts, election};
 use crate::group::{Group, Node, Probe};
 use crate::message::Receiver;
@@ -36,16 +36,18 @@ impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "node {} has WAL up to {}", self.node, self.end)?;
         for Other { node, end, has_more } in &self.others {
-            let what = if *node == self.writer { "the last primary, node " } else { "node " };
+            let name = if *node == self.writer {
+                format!("the last primary (node {node})")
+            } else {
+                format!("node {node}")
+            };
             match end {
-                None => write!(f, "; of {what}{node} nothing is known")?,
+                None => write!(f, "; of {name} nothing is known")?,
                 Some(end) if *has_more && *end > self.end => {
-                    write!(f, "; {what}{node} had {} bytes more, up to {end}", self.end.behind(*end))?;
+                    write!(f, "; {name} had {} bytes more, up to {end}", self.end.behind(*end))?;
                 }
-                Some(end) if *has_more => {
-                    write!(f, "; {what}{node} had some of a later history, up to {end}")?
-                }
-                Some(_) => write!(f, "; {what}{node} was last known to have no more")?,
+                Some(end) if *has_more => write!(f, "; {name} had some of a later history, up to {end}")?,
+                Some(_) => write!(f, "; {name} was last known to have no more")?,
             }
         }
         f.write_str("; what they wrote after their last report is not known")
@@ -60,13 +62,14 @@ pub fn check(group: &Group, id: NodeId, policy: &Policy, now: Moment) -> Result<
         return Err(Refusal::Incomplete);
     }
     let reign = group.reign().ok_or(Refusal::NoWriter)?;
-    if reign.writer == id {
+    let is_writer = reign.writer == id;
+    if is_writer && node.old_image.is_none() {
         return Err(Refusal::IsWriter);
     }
     if facts.in_startup_grace() {
         return Err(Refusal::JustStarted);
     }
-    if writer_may_live(&facts) {
+    if !is_writer && writer_may_live(&facts) {
         return Err(Refusal::WriterLives);
     }
     if ordinary_is_possible(&facts) {
@@ -81,10 +84,13 @@ pub fn check(group: &Group, id: NodeId, policy: &Policy, now: Moment) -> Result<
     Ok(Gap { node: id, end, writer: reign.writer, others: others(&facts, node) })
 }
 
-/// Opens a term for it. What may be lost with that.
+/// Opens a term for it; a writer that runs on a disk of an earlier time writes on in its own. What may be lost with that.
 pub fn force_promotion(group: &mut Group, id: NodeId, policy: &Policy, now: Moment) -> Result<Gap, Refusal> {
     let gap = check(group, id, policy, now)?;
-    *group = election::open_for(&Facts::new(group, policy, now), id);
+    operate::trust(group, id)?;
+    if gap.writer != id {
+        *group = election::open_for(&Facts::new(group, policy, now), id);
+    }
     Ok(gap)
 }
 

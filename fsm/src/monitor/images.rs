@@ -63,8 +63,8 @@ pub fn note(facts: &Facts, node: &Node) -> Option<String> {
     let writer = facts.writer().filter(|writer| writer.goal.writes());
     Some(match writer {
         None if is_writer && facts.group.election.is_none() => {
-            "runs on a disk of an earlier time and does not write by it; waits for a standby that has its later commits, or for \
-             that later disk"
+            "runs on a disk of an earlier time and does not write by it; waits for a standby that has its later commits, for \
+             that later disk, or for pg_autoctl perform force-promotion"
                 .to_owned()
         }
         Some(writer) => format!(

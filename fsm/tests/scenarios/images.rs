@@ -1,6 +1,6 @@
 //! Nodes that come back on a disk of an earlier time.
 use crate::scene::{Keeper, Scene};
-use fsm::monitor::{Facts, images, operate};
+use fsm::monitor::{Facts, force, images};
 use fsm::state::State::*;
 use fsm::units::NodeId;
 
@@ -138,8 +138,8 @@ fn a_lone_node_waits_for_an_operator() {
     assert_eq!(scene.rules(), ["the primary is an old image"]);
     assert_eq!(scene.goals(), [Demoted]);
     assert!(note(&scene, 1).is_some_and(|note| note.contains("does not write by it")));
-    assert_eq!(operate::trust(&mut scene.group, NodeId(1)), Ok(true));
-    assert_eq!(operate::trust(&mut scene.group, NodeId(1)), Ok(false));
+    let gap = force::force_promotion(&mut scene.group, NodeId(1), &scene.policy, scene.now);
+    assert!(gap.is_ok_and(|gap| gap.others.is_empty()));
     scene.settle();
     assert_eq!(scene.goals(), [Single]);
     assert!(!is_old_image(&scene, 1));

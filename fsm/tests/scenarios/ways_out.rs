@@ -57,12 +57,12 @@ fn a_primary_that_wrote_alone_is_gone_for_good() {
     assert_eq!(
         scene.waits_for(),
         "node 1, the primary, which is away: it was writing alone, and nobody else is known to have its commits. \
-         the start of its server; when they are gone for good: pg_autoctl perform force-promotion"
+         the start of its server; when it is gone for good: pg_autoctl perform force-promotion"
     );
     let gap = scene.force(2).unwrap();
     assert_eq!(
         gap.to_string(),
-        "node 2 has WAL up to 0/64; the last primary, node 1 had 200 bytes more, up to 0/12C; \
+        "node 2 has WAL up to 0/64; the last primary (node 1) had 200 bytes more, up to 0/12C; \
          what they wrote after their last report is not known"
     );
     scene.settle();

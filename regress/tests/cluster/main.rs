@@ -32,3 +32,4 @@ mod switchover;
 mod tls;
 mod tls_certificates;
 mod wal_gone;
+mod ways_out;
