@@ -33,10 +33,11 @@ const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings that a copy must not take over from the node it was copied from.
-const OWN_SETTINGS: [&str; 25] = [
+const OWN_SETTINGS: [&str; 26] = [
     "primary_conninfo",
     "primary_slot_name",
     "synchronous_standby_names",
+    "pg_autoctl.rule_number",
     "default_transaction_read_only",
     "listen_addresses",
     "port",

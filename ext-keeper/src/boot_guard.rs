@@ -42,6 +42,8 @@ pub fn finish_interrupted_copy() {
 
 /// In `shmem_startup_hook`. Shared memory has its most forbidding values when it begins. What there is to show of it.
 pub fn run() -> View {
+    // The checkpointer of this life begins with what the postmaster has read.
+    rule::read(gucs::rule_number(), true);
     decide().map_or_else(View::default, |doubt| View::default().with_error(Some(&doubt)))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Those without a function here are for the command line, which reads them as SQL does: the node registers with them.
 use crate::pg::{self, tls_mode::TlsMode};
+use crate::shared::rule;
 use connection::Ssl;
 use node_files::StateDir;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -31,6 +32,8 @@ static START_WITHOUT_MONITOR: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MINIMUM_SYNCHRONOUS_COMMIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// The block of pg_hba.conf is the operator's to write.
 static SKIP_PG_HBA: GucSetting<bool> = GucSetting::<bool>::new(false);
+/// Written by the keeper, right after the names that it numbers.
+static RULE_NUMBER: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// How this node reaches the other nodes.
 static SSL_MODE: GucSetting<TlsMode> = GucSetting::<TlsMode>::new(TlsMode::Require);
 static SSL_CA_FILE: Text = Text::new(Some(c""));
@@ -110,6 +113,12 @@ pub fn init() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    pg::define_watched_number(
+        c"pg_autoctl.rule_number",
+        c"Number of the present synchronous_standby_names; set by the keeper only.",
+        &RULE_NUMBER,
+        rule_read,
+    );
     GucRegistry::define_bool_guc(
         c"pg_autoctl.skip_pg_hba",
         c"Leaves pg_hba.conf alone; the lines that it needs are logged when they change.",
@@ -165,6 +174,11 @@ fn by_restart(name: &'static CStr, what: &'static CStr, more: &'static CStr, set
     GucRegistry::define_string_guc(name, what, more, setting, GucContext::Postmaster, GucFlags::default());
 }
 
+/// In every process that reads the configuration, each time that it does.
+fn rule_read(number: i32) {
+    rule::read(number.cast_unsigned(), pg::is_checkpointer());
+}
+
 /// The value, when it is not empty.
 fn text(setting: &'static Text) -> Option<String> {
     let value = setting.get()?.to_string_lossy().into_owned();
@@ -217,6 +231,11 @@ pub fn start_without_monitor() -> bool {
 /// No session asks for less than `synchronous_commit = on` while commits wait for members.
 pub fn minimum_synchronous_commit() -> bool {
     MINIMUM_SYNCHRONOUS_COMMIT.get()
+}
+
+/// The rule that this process has read; 0: none.
+pub fn rule_number() -> u32 {
+    RULE_NUMBER.get().cast_unsigned()
 }
 
 /// pg_hba.conf is not ours to write.

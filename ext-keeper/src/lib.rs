@@ -16,6 +16,7 @@ mod api;
 mod boot_guard;
 mod commit_fence;
 mod gucs;
+mod impostors;
 mod in_place;
 mod lease;
 mod local;
@@ -65,6 +66,7 @@ pub extern "C-unwind" fn _PG_init() {
     PRELOADED.store(true, Relaxed);
     commit_fence::install();
     receiver_gate::install();
+    impostors::install();
 }
 
 /// Shared memory and no database: a worker with a database connection stops DROP DATABASE while it waits for the network.

@@ -3,7 +3,7 @@
 //! It begins anew with each life of the server and in each crash cycle, always in its most forbidding form: the fence
 //! up, the receiver's gate closed, every commit bound to the members of a rule.
 use crate::pg::shmem::BOARD;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
 
 /// What must be read without a lock.
 #[derive(Default)]
@@ -12,6 +12,14 @@ pub struct Board {
     fence: AtomicU64,
     /// Commits that end after this position have to be on members; MAX: none has to.
     bound_after: AtomicU64,
+    /// The greatest number that a rule was given in this life.
+    rule_numbers: AtomicU32,
+    /// The number of the rule that walsenders must have read; 0: none.
+    rule_number: AtomicU32,
+    /// What the checkpointer has read.
+    checkpointer_number: AtomicU32,
+    /// What the walsenders that stream to nodes have read.
+    readers: [rule::Reader; rule::READERS],
     /// The number of the receiver's present permission. 0: it has none.
     gate: AtomicU64,
     /// How many permissions were given.

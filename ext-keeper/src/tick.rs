@@ -69,6 +69,8 @@ pub struct Keeper {
     pub pledged_end: Option<(Lsn, Timeline)>,
     /// A rule on its way.
     pub covering: Option<act::Covering>,
+    /// When the processes of the server were last asked to read the rule.
+    pub reminded: Option<Instant>,
     /// Until when the newest grant runs, on CLOCK_BOOTTIME.
     pub granted_until: Option<u64>,
     /// The slots as made in this life.
@@ -124,6 +126,7 @@ impl Keeper {
             wal_end: WalEnd::default(),
             pledged_end: None,
             covering: None,
+            reminded: None,
             granted_until: None,
             slots: None,
             accounts_made: false,

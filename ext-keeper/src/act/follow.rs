@@ -1,12 +1,15 @@
 //! Following an upstream, and no longer following one.
 use super::settings::Key;
 use super::{Outcome, Trouble, io_trouble};
-use crate::shared::{gate, receiver};
+use crate::shared::{gate, receiver, rule as bound};
 use crate::tick::Keeper;
 use crate::{gucs, pg};
 use fsm::message::Upstream;
 use fsm::rule::{Rule, standby_name};
 use node_files::conninfo;
+
+/// The application_name of a node that fetches WAL from a standby.
+const FETCHES: &str = "pg_autoctl fetch";
 
 /// Streams from the upstream, whose history the own WAL is part of: the caller has made sure. By the own slot on it: writers
 /// have one for every peer, standbys have none.
@@ -20,21 +23,25 @@ pub async fn follow(keeper: &mut Keeper, upstream: &Upstream, by_slot: bool) -> 
     let permission = gate::number();
     // Open before the reload, or the receiver's first attempt is refused and the next one comes an interval later.
     gate::open(&upstream.peer.host, upstream.peer.port);
+    bound::demand(0);
     let me = standby_name(keeper.memory.node);
+    // The name goes with the slot, and with it only.
+    let name = if by_slot { me.as_str() } else { FETCHES };
     let wanted = [
         (
             Key::PrimaryConninfo,
-            Some(conninfo::of_replication(&upstream.peer, keeper.memory.dir(), &gucs::ssl(), &me)),
+            Some(conninfo::of_replication(&upstream.peer, keeper.memory.dir(), &gucs::ssl(), name)),
         ),
         (Key::PrimarySlotName, by_slot.then_some(me)),
         // Nothing left to do for a promotion under the empty rule.
         (Key::SynchronousStandbyNames, Some(String::new())),
+        (Key::RuleNumber, None),
         (Key::DefaultTransactionReadOnly, None),
     ];
     let changed = keeper.settings.make(&mut keeper.local, &wanted).await?;
     if let Some(receiver) = receiver::mute() {
         // A new one is needed, even to the same upstream.
-        pg::worker::end_receiver(receiver);
+        pg::worker::end(receiver);
     } else if gate::number() != permission && !changed {
         // Wakes the startup process from its pause between two attempts.
         pg::signal_postmaster(libc::SIGHUP).map_err(|error| io_trouble("wake the replay", error))?;

@@ -1,13 +1,18 @@
 //! Bringing the assigned rule in force.
 use super::settings::Key;
-use super::{Outcome, Trouble};
+use super::{Outcome, Trouble, io_trouble};
 use crate::shared::rule as bound;
 use crate::tick::Keeper;
-use crate::{lease, pg};
+use crate::{impostors, lease, pg};
 use fsm::message::Assignment;
 use fsm::rule::Rule;
 use fsm::state::State;
 use fsm::units::Lsn;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Who has not read its configuration after that is asked once more.
+const REMIND: Duration = Duration::from_millis(500);
 
 /// A rule on its way: since when it is in force, and up to where its members must have flushed.
 pub struct Covering {
@@ -15,8 +20,8 @@ pub struct Covering {
     up_to: Lsn,
 }
 
-/// The assigned rule is in force. On a writer that takes a new one, its members have also flushed all WAL that was
-/// there when it came in force: only then does it cover every commit.
+/// The assigned rule is in force: every process that releases commits or has them wait goes by it. On a writer that takes a
+/// new one, its members have also flushed all WAL that was there when it came in force: only then does it cover every commit.
 pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
     let rule = &told.rule;
     if rule.is_empty() && keeper.memory.role == State::Primary {
@@ -25,23 +30,27 @@ pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Tr
         keeper.lease.hold(Some(rule));
     }
     if rule.is_empty() {
-        // Before the waits are released, for those commits are to be acknowledged.
+        // Before the waits are released, for those commits are to be acknowledged. And nobody has to have read the number of the
+        // rule before.
         bound::set_free();
+        bound::demand(0);
     }
-    let wanted = [
-        (Key::SynchronousStandbyNames, Some(rule.synchronous_standby_names())),
-        // Can have come with a copy of another node's files, and would refuse every write.
-        (Key::DefaultTransactionReadOnly, None),
-    ];
-    keeper.settings.make(&mut keeper.local, &wanted).await?;
+    let number = write(keeper, rule).await?;
     if pg::sync_standbys_defined() == rule.is_empty() {
         return Ok(Outcome::Soon("the server has not taken up the rule yet".to_owned()));
     }
-    if !rule.is_empty() {
+    if let Some(number) = number {
+        // Demanded first: who begins to stream after the look has read it.
+        bound::demand(number);
+        if let Some(why) = impostors::disagreement(rule, number) {
+            remind(keeper)?;
+            return Ok(Outcome::Soon(why));
+        }
         // Whoever inserts a commit from here on finds the flag set, and waits; what was inserted before is covered by the record
         // below. Before a promotion there is no commit yet.
         bound::bind_after(if keeper.facts.in_recovery { Lsn(0) } else { pg::insert_lsn() });
     }
+    keeper.reminded = None;
     let new = keeper.memory.rule != *rule;
     // Before a promotion nobody writes: the WAL that is there is what the members pledged with.
     if new && told.goal != State::PreparePromotion && !rule.is_empty() && !keeper.facts.in_recovery {
@@ -57,4 +66,37 @@ pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Tr
     }
     keeper.memory.keep(|state| state.rule = rule.clone())?;
     Ok(Outcome::Done)
+}
+
+/// Writes the names and, when they name somebody, their number; returns that. No two changes have the same, and none is
+/// written before its names: who has read the number goes by them.
+async fn write(keeper: &mut Keeper, rule: &Rule) -> Result<Option<u32>, Trouble> {
+    let names = Some(rule.synchronous_standby_names());
+    let (settings, local) = (&mut keeper.settings, &mut keeper.local);
+    let present = settings.value(local, Key::RuleNumber).await?.and_then(|number| number.parse().ok());
+    let stands = settings.value(local, Key::SynchronousStandbyNames).await? == names;
+    let (number, mut wanted) = match present {
+        _ if rule.is_empty() => (None, vec![(Key::SynchronousStandbyNames, names), (Key::RuleNumber, None)]),
+        Some(number) if stands => (Some(number), Vec::new()),
+        _ => {
+            let next = bound::next_number(present.unwrap_or(0));
+            // Without a number first: an interruption must not leave the old one with new names.
+            let number = [(Key::RuleNumber, None), (Key::SynchronousStandbyNames, names)];
+            (Some(next), number.into_iter().chain([(Key::RuleNumber, Some(next.to_string()))]).collect())
+        }
+    };
+    // Can have come with a copy of another node's files, and would refuse every write.
+    wanted.push((Key::DefaultTransactionReadOnly, None));
+    settings.make(local, &wanted).await?;
+    Ok(number)
+}
+
+/// A process that was started while the configuration was being read has not been told of it.
+fn remind(keeper: &mut Keeper) -> Result<(), Trouble> {
+    if keeper.reminded.get_or_insert_with(Instant::now).elapsed() >= REMIND {
+        keeper.reminded = Some(Instant::now());
+        pg::signal_postmaster(libc::SIGHUP)
+            .map_err(|error| io_trouble("have the configuration read again", error))?;
+    }
+    Ok(())
 }

@@ -12,15 +12,18 @@ pub enum Key {
     PrimarySlotName,
     /// The rule.
     SynchronousStandbyNames,
+    /// Tells one rule from another in the processes that read them; written after it.
+    RuleNumber,
     /// May have been copied from elsewhere.
     DefaultTransactionReadOnly,
 }
 
 impl Key {
-    const ALL: [Key; 4] = [
+    const ALL: [Key; 5] = [
         Key::PrimaryConninfo,
         Key::PrimarySlotName,
         Key::SynchronousStandbyNames,
+        Key::RuleNumber,
         Key::DefaultTransactionReadOnly,
     ];
 
@@ -29,6 +32,7 @@ impl Key {
             Key::PrimaryConninfo => "primary_conninfo",
             Key::PrimarySlotName => "primary_slot_name",
             Key::SynchronousStandbyNames => "synchronous_standby_names",
+            Key::RuleNumber => "pg_autoctl.rule_number",
             Key::DefaultTransactionReadOnly => "default_transaction_read_only",
         }
     }
@@ -46,7 +50,16 @@ impl Settings {
         self.known = None;
     }
 
-    /// Makes the settings so (`None`: not set there), and has the server read them when one changed. Whether one did.
+    /// What stands there now.
+    pub async fn value(&mut self, local: &mut Local, key: Key) -> Result<Option<String>, Trouble> {
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => read(local).await?,
+        };
+        Ok(self.known.insert(known).get(&key).cloned())
+    }
+
+    /// Makes the settings so (`None`: not set there), in this order, and has the server read them when one changed. Whether one did.
     pub async fn make(
         &mut self,
         local: &mut Local,

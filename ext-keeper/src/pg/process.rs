@@ -1,11 +1,13 @@
 //! The server and the process that we are in.
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// A copy of a C string that PostgreSQL owns; empty when there is none.
-fn text(pointer: *const c_char) -> String {
+pub(super) fn text(pointer: *const c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
@@ -84,6 +86,50 @@ pub fn os_user() -> String {
         let entry = libc::getpwuid(user);
         if entry.is_null() { user.to_string() } else { text((*entry).pw_name) }
     }
+}
+
+static NUMBER_READ: OnceLock<fn(i32)> = OnceLock::new();
+
+/// Defines a number that configuration files may set. `read` is told of it by every process that reads them, each time, and
+/// before that process acts by what it has read. It must not fail.
+pub fn define_watched_number(
+    name: &'static CStr,
+    description: &'static CStr,
+    setting: &'static GucSetting<i32>,
+    read: fn(i32),
+) {
+    if NUMBER_READ.set(read).is_err() {
+        return;
+    }
+    // SAFETY: the hook does not panic, and lives as long as the process.
+    unsafe {
+        GucRegistry::define_int_guc_with_hooks(
+            name,
+            description,
+            c"",
+            setting,
+            0,
+            i32::MAX,
+            GucContext::Sighup,
+            GucFlags::default(),
+            None,
+            Some(on_number_read),
+            None,
+        );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_number_read(number: c_int, _extra: *mut c_void) {
+    if let Some(read) = NUMBER_READ.get() {
+        read(number);
+    }
+}
+
+/// This process is the checkpointer.
+pub fn is_checkpointer() -> bool {
+    // SAFETY: a plain variable of this process.
+    unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_CHECKPOINTER }
 }
 
 /// Keeps others from setting names that begin with `pg_autoctl.` and mean nothing.

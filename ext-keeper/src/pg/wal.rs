@@ -12,6 +12,10 @@ pub struct WalSender {
     pub pid: i32,
     /// It has caught up and streams.
     pub streaming: bool,
+    /// It sends WAL, or is about to: a walsender before that has no view of the rule yet.
+    pub sending: bool,
+    /// By its own view of the rule commits wait for its standby.
+    pub counts: bool,
     /// What its standby says to have flushed.
     pub flush: Lsn,
     /// The node whose slot it holds. A name alone proves nothing: everybody may use one.
@@ -86,11 +90,17 @@ pub fn walsenders() -> Vec<WalSender> {
             let sender = first.add(index);
             pg_sys::SpinLockAcquire(&raw mut (*sender).mutex);
             let (pid, state, flush) = ((*sender).pid, (*sender).state, (*sender).flush);
+            let priority = (*sender).sync_standby_priority;
             pg_sys::SpinLockRelease(&raw mut (*sender).mutex);
             if pid != 0 {
                 senders.push(WalSender {
                     pid,
                     streaming: state == pg_sys::WalSndState::WALSNDSTATE_STREAMING,
+                    sending: !matches!(
+                        state,
+                        pg_sys::WalSndState::WALSNDSTATE_STARTUP | pg_sys::WalSndState::WALSNDSTATE_BACKUP
+                    ),
+                    counts: priority > 0,
                     flush: Lsn(flush),
                     slot_node: slots.iter().find(|(holder, _)| *holder == pid).map(|(_, node)| *node),
                 });

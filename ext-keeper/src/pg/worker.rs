@@ -80,8 +80,8 @@ pub fn leave() -> ! {
     unsafe { pg_sys::proc_exit(1) }
 }
 
-/// Ends the receiver; the startup process starts another when it wants one. Not through SQL, which knows client sessions only.
-pub fn end_receiver(pid: i32) {
+/// Ends another process of this server, by its PID. Not through SQL, which knows client sessions only.
+pub fn end(pid: i32) {
     // SAFETY: kill() has no memory effects.
     unsafe { libc::kill(pid, libc::SIGTERM) };
 }

@@ -65,14 +65,18 @@ fn pair(name: &str) -> Cluster {
          CREATE TABLE many AS SELECT generate_series(1, 100000) AS n; GRANT SELECT ON many TO app;
          CREATE PROCEDURE keep(id bigint) LANGUAGE plpgsql AS 'BEGIN INSERT INTO kept VALUES (id); COMMIT; PERFORM 1; END'";
     primary.superuser("postgres", set_up).expect("making tables");
-    // The primary is not to give up a standby that only stands still.
-    primary.superuser("postgres", "ALTER SYSTEM SET wal_sender_timeout = 0").expect("ALTER SYSTEM");
-    primary.superuser("postgres", "SELECT pg_reload_conf()").expect("reloading");
+    hold_on_to_standbys(primary);
     cluster
 }
 
+/// The primary does not give up a standby that only stands still.
+pub fn hold_on_to_standbys(primary: &Server) {
+    primary.superuser("postgres", "ALTER SYSTEM SET wal_sender_timeout = 0").expect("ALTER SYSTEM");
+    primary.superuser("postgres", "SELECT pg_reload_conf()").expect("reloading");
+}
+
 /// A session whose commit waits for the frozen standby.
-struct Waiting {
+pub struct Waiting {
     what: String,
     backend: String,
     canceller: Canceller,
@@ -81,7 +85,7 @@ struct Waiting {
 
 impl Waiting {
     /// `session` has done what comes before; `watcher` sees it wait.
-    fn begin(what: &str, session: Session, commit: String, watcher: &Session) -> Waiting {
+    pub fn begin(what: &str, session: Session, commit: String, watcher: &Session) -> Waiting {
         let (backend, canceller) = (session.backend().expect("asking for the backend"), session.canceller());
         let answer = thread::spawn(move || session.rows(&commit, patient(FAILOVER)).map(drop));
         wait::until(&format!("{what} waits for the standby"), STATEMENT, || {
@@ -95,6 +99,11 @@ impl Waiting {
         Waiting { what: what.to_owned(), backend, canceller, answer }
     }
 
+    /// The client has heard something.
+    pub fn is_answered(&self) -> bool {
+        self.answer.is_finished()
+    }
+
     fn hears_nothing(self, ended_by: &str) {
         match self.answer.join().expect("the client's thread") {
             Ok(()) => panic!("{}, ended by {ended_by}, was acknowledged", self.what),
@@ -103,7 +112,7 @@ impl Waiting {
         }
     }
 
-    fn succeeds(self) {
+    pub fn succeeds(self) {
         self.answer
             .join()
             .expect("the client's thread")
@@ -132,7 +141,8 @@ fn prepared(
     sessions.collect()
 }
 
-fn freeze(standby: &Server) -> process::Pid {
+/// Stops the process that receives.
+pub fn freeze(standby: &Server) -> process::Pid {
     let receiver = standby.part(Part::WalReceiver);
     process::signal("STOP", &[receiver]);
     receiver

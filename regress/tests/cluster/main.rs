@@ -8,6 +8,7 @@ mod first_start;
 mod guide_failover;
 mod guide_trouble_shooting;
 mod hba;
+mod impostors;
 mod interrupted;
 mod maintenance;
 mod maintenance_apart;
