@@ -44,6 +44,7 @@ pub fn finish_interrupted_copy() {
 pub fn run() -> View {
     // The checkpointer of this life begins with what the postmaster has read.
     rule::read(gucs::rule_number(), true);
+    fence::count_from_now();
     decide().map_or_else(View::default, |doubt| View::default().with_error(Some(&doubt)))
 }
 

@@ -75,8 +75,19 @@ fn becomes_covered(position: Lsn, is_covered: impl Fn() -> bool) -> bool {
     true
 }
 
-#[cold]
-fn refuse() {
+/// Why nothing commits here, and what is known about it.
+pub struct Reason {
+    /// Half a sentence.
+    pub why: String,
+    /// Whole ones.
+    pub detail: String,
+}
+
+/// What the hint of every refusal says.
+pub const HINT: &str = "Find the present primary with \"pg_autoctl show state\" and write there; this node goes on by itself when the monitor confirms it. Its own view is in autoctl.state.";
+
+/// As of now.
+pub fn reason() -> Reason {
     let why = match fence::state() {
         Fence::Lapsed => "it holds no lease".to_owned(),
         Fence::LeasedUntil(until) => {
@@ -90,12 +101,23 @@ fn refuse() {
         0 => "The monitor has not answered since the server started.".to_owned(),
         at => format!("The monitor answered {} ms ago.", clock::boottime_ns().saturating_sub(at) / 1_000_000),
     };
+    let primary =
+        view.primary().map(|primary| format!(" The present primary is {primary}.")).unwrap_or_default();
+    Reason {
+        why,
+        detail: format!("Its state is {}, its goal is {}. {heard}{primary}", view.state, view.goal),
+    }
+}
+
+#[cold]
+fn refuse() {
+    let Reason { why, detail } = reason();
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
         format!("this node may not commit: {why}"),
         function_name!(),
     )
-    .set_detail(format!("Its state is {}, its goal is {}. {heard}", view.state, view.goal))
-    .set_hint("Find the present primary with \"pg_autoctl show state\" and write there; this node goes on by itself when the monitor confirms it. Its own view is in autoctl.state.")
+    .set_detail(detail)
+    .set_hint(HINT)
     .report(PgLogLevel::ERROR);
 }

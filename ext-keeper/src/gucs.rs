@@ -1,7 +1,7 @@
 //! The settings `pg_autoctl.*`.
 //!
 //! Those without a function here are for the command line, which reads them as SQL does: the node registers with them.
-use crate::pg::{self, tls_mode::TlsMode};
+use crate::pg::{self, fenced_reads::FencedReads, tls_mode::TlsMode};
 use crate::shared::rule;
 use connection::Ssl;
 use node_files::StateDir;
@@ -28,6 +28,8 @@ static LOCAL_USER: Text = Text::new(Some(c""));
 static HEARTBEAT_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1000);
 /// Off, because a node that cannot ask anybody may have been replaced meanwhile (law 5).
 static START_WITHOUT_MONITOR: GucSetting<bool> = GucSetting::<bool>::new(false);
+/// Refused, because what a writer without a lease shows may have been overtaken elsewhere.
+static FENCED_READS: GucSetting<FencedReads> = GucSetting::<FencedReads>::new(FencedReads::Refuse);
 /// On, because a session that does not wait is told of commits that a failover loses (law 1).
 static MINIMUM_SYNCHRONOUS_COMMIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// The block of pg_hba.conf is the operator's to write.
@@ -111,6 +113,14 @@ pub fn init() {
         c"Off: sessions may ask for less, and a failover may lose what they were told is committed.",
         &MINIMUM_SYNCHRONOUS_COMMIT,
         GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"pg_autoctl.fenced_reads",
+        c"What becomes of sessions while this server is a primary that may not commit.",
+        c"Allow: they stay, and only commits are refused; what they read may be out of date.",
+        &FENCED_READS,
+        GucContext::Sighup,
         GucFlags::default(),
     );
     pg::define_watched_number(
@@ -231,6 +241,11 @@ pub fn start_without_monitor() -> bool {
 /// No session asks for less than `synchronous_commit = on` while commits wait for members.
 pub fn minimum_synchronous_commit() -> bool {
     MINIMUM_SYNCHRONOUS_COMMIT.get()
+}
+
+/// A primary that may not commit serves no reads either.
+pub fn refuses_fenced_reads() -> bool {
+    FENCED_READS.get() == FencedReads::Refuse
 }
 
 /// The rule that this process has read; 0: none.

@@ -1,6 +1,5 @@
 //! A walsender releases commits by the name that its client has given itself, which proves nothing. So who uses a node's
 //! name has to hold the node's slot, which one client at a time can, and has to know the present rule, before it streams.
-use crate::pg::authentication::{self, is_walsender};
 use crate::pg::sender::{self, Start};
 use crate::shared::rule;
 use crate::{gucs, pg};
@@ -8,13 +7,9 @@ use fsm::rule::{Rule, standby_of};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-/// In the postmaster; its children inherit it.
-pub fn install() {
-    authentication::install(|| {
-        if is_walsender() {
-            sender::watch(check, rule::unregister);
-        }
-    });
+/// In a walsender whose client is who it says it is.
+pub fn watch() {
+    sender::watch(check, rule::unregister);
 }
 
 fn check(start: &Start) {

@@ -2,7 +2,9 @@
 //!
 //! * In the postmaster: [`boot_guard`] decides how a life begins, [`in_place`] turns its end into the next one.
 //! * In every backend: [`commit_fence`] refuses commits without a lease.
+//!   [`sessions`] turns clients away while it does.
 //! * In the WAL receiver: [`receiver_gate`] keeps a pledge.
+//! * In the WAL senders: [`impostors`] lets no name pass without its slot.
 //! * In a background worker: `worker` talks to the monitor and does what is to be done.
 //!
 //! They meet in [`shared`] memory only. What is to be done is decided in the crate `fsm`.
@@ -28,6 +30,7 @@ mod pg;
 mod receiver_gate;
 mod report;
 mod session;
+mod sessions;
 mod shared;
 mod tick;
 mod worker;
@@ -66,7 +69,7 @@ pub extern "C-unwind" fn _PG_init() {
     PRELOADED.store(true, Relaxed);
     commit_fence::install();
     receiver_gate::install();
-    impostors::install();
+    sessions::install();
 }
 
 /// Shared memory and no database: a worker with a database connection stops DROP DATABASE while it waits for the network.

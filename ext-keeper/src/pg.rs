@@ -5,6 +5,7 @@
 
 pub mod authentication;
 pub mod commit;
+pub mod fenced_reads;
 pub mod postmaster;
 pub mod process;
 pub mod receiver;

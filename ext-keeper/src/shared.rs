@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
 pub struct Board {
     /// Until when commits are allowed: 0 never, MAX always, else nanoseconds of CLOCK_BOOTTIME.
     fence: AtomicU64,
+    /// Since when the fence is up while it says "never", on CLOCK_BOOTTIME.
+    lapsed_at: AtomicU64,
     /// Commits that end after this position have to be on members; MAX: none has to.
     bound_after: AtomicU64,
     /// The greatest number that a rule was given in this life.
@@ -40,6 +42,7 @@ fn board() -> &'static Board {
 }
 
 pub mod rule;
+pub mod view;
 
 pub use gate::Target;
 pub use view::View;
@@ -56,6 +59,7 @@ pub mod clock {
 pub mod fence {
     use super::{board, clock};
     use std::sync::atomic::Ordering::SeqCst;
+    use std::time::Duration;
 
     const LAPSED: u64 = 0;
     const UNLEASED: u64 = u64::MAX;
@@ -73,7 +77,14 @@ pub mod fence {
 
     /// Nothing commits from now on.
     pub fn lapse() {
+        let since = up_since().unwrap_or_else(clock::boottime_ns);
+        board().lapsed_at.store(since, SeqCst);
         board().fence.store(LAPSED, SeqCst);
+    }
+
+    /// A fence that has been up counts from now on: before, there was nothing to keep from committing.
+    pub fn count_from_now() {
+        board().lapsed_at.store(clock::boottime_ns(), SeqCst);
     }
 
     /// Commits need no lease from now on. Only in a state that is durably unleased.
@@ -97,6 +108,9 @@ pub mod fence {
 
     /// Commits need a lease from now on, and there is none yet. A running lease is left alone.
     pub fn end_unleased() {
+        if state() == Fence::Unleased {
+            count_from_now();
+        }
         // A failed exchange means that it was not unleased.
         let _ = board().fence.compare_exchange(UNLEASED, LAPSED, SeqCst, SeqCst);
     }
@@ -117,6 +131,21 @@ pub mod fence {
             Fence::LeasedUntil(until) => clock::boottime_ns() >= until,
             Fence::Unleased => false,
         }
+    }
+
+    /// Since when nothing commits.
+    fn up_since() -> Option<u64> {
+        match state() {
+            Fence::Lapsed => Some(board().lapsed_at.load(SeqCst)),
+            Fence::LeasedUntil(until) => (clock::boottime_ns() >= until).then_some(until),
+            Fence::Unleased => None,
+        }
+    }
+
+    /// Nothing has committed for that long.
+    pub fn has_been_up_for(time: Duration) -> bool {
+        up_since()
+            .is_some_and(|since| u128::from(clock::boottime_ns().saturating_sub(since)) >= time.as_nanos())
     }
 }
 
@@ -277,67 +306,6 @@ pub mod enrolled {
         count_as(boot);
         board().life.store(life, SeqCst);
         board().enrolled.store(true, SeqCst);
-    }
-}
-
-/// What the keeper shows to people.
-pub mod view {
-    use crate::pg::shmem::VIEW;
-    use fsm::state::State;
-    use fsm::units::{NodeId, Term};
-
-    const ERROR: usize = 256;
-
-    /// The row of `autoctl.state`.
-    #[derive(Clone, Copy)]
-    pub struct View {
-        /// Its id; 0: not enrolled, or the keeper has not run yet.
-        pub node: NodeId,
-        /// The state it has reached.
-        pub state: State,
-        /// The state it was assigned.
-        pub goal: State,
-        /// The highest term it has heard of.
-        pub term: Term,
-        /// When the monitor answered last, on CLOCK_BOOTTIME; 0: not in this life.
-        pub last_contact_ns: u64,
-        /// What went wrong last, UTF-8, padded with zeros.
-        pub last_error: [u8; ERROR],
-    }
-
-    impl Default for View {
-        fn default() -> View {
-            let (node, state, goal, term) = (NodeId(0), State::Unknown, State::Unknown, Term(0));
-            View { node, state, goal, term, last_contact_ns: 0, last_error: [0; ERROR] }
-        }
-    }
-
-    impl View {
-        /// The same with that error, or with none.
-        pub fn with_error(mut self, error: Option<&str>) -> View {
-            let text = error.unwrap_or_default().replace('\0', " ");
-            let end = text.floor_char_boundary(ERROR);
-            self.last_error = [0; ERROR];
-            self.last_error[..end].copy_from_slice(&text.as_bytes()[..end]);
-            self
-        }
-
-        /// The error as text.
-        pub fn error(&self) -> Option<String> {
-            let text = String::from_utf8_lossy(&self.last_error);
-            let text = text.trim_end_matches('\0');
-            (!text.is_empty()).then(|| text.to_owned())
-        }
-    }
-
-    /// Shows it.
-    pub fn publish(view: &View) {
-        *VIEW.exclusive() = *view;
-    }
-
-    /// What is shown.
-    pub fn read() -> View {
-        *VIEW.share()
     }
 }
 

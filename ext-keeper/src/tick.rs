@@ -1,5 +1,6 @@
 //! One tick, top to bottom: observe, report, hear, plan, act, remember.
 mod passwords;
+mod sessions;
 mod supply;
 mod unasked;
 
@@ -150,7 +151,11 @@ impl Keeper {
 
     /// One tick.
     pub async fn tick(&mut self) -> Again {
+        let was_in_recovery = self.facts.in_recovery;
         self.facts = observe::look(self.checkpoint_timeline);
+        if was_in_recovery && !self.facts.in_recovery {
+            fence::count_from_now();
+        }
         let mut trouble = self.yield_to_what_is().err();
         if let Err(error) = self.look_at_checkpoint().await {
             trouble = trouble.or(Some(error));
@@ -186,6 +191,9 @@ impl Keeper {
             trouble = trouble.or(Some(error));
         }
         if let Err(error) = self.quieten_receiver(again).await {
+            trouble = trouble.or(Some(error));
+        }
+        if let Err(error) = self.end_sessions().await {
             trouble = trouble.or(Some(error));
         }
         if let Err(error) = self.check_supply().await {
@@ -369,7 +377,9 @@ impl Keeper {
             last_contact_ns: self.last_contact,
             ..View::default()
         };
-        view::publish(&view.with_error(self.note.as_deref()));
+        let primary =
+            self.told.as_ref().and_then(|told| told.upstream.as_ref()).map(|upstream| &upstream.peer);
+        view::publish(&view.with_error(self.note.as_deref()).with_primary(primary));
     }
 
     fn is_waiting(&self) -> bool {

@@ -18,6 +18,7 @@ const EXPECTED: &[&str] = &[
     "connection to client lost",
     // A session that ends drops its temporary tables, which is a commit like others: at the next chance somebody else does it.
     "this node may not commit",
+    "this node serves no sessions",
     // What a backend says that a shutdown meets in the middle of a log-in, however young it is.
     "canceling authentication due to timeout",
     "password authentication failed",

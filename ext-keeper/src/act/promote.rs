@@ -2,6 +2,7 @@
 use super::wal_end::end_after_pledge;
 use super::{Outcome, Trouble, io_trouble};
 use crate::pg;
+use crate::shared::fence;
 use crate::tick::{Keeper, UNRECORDED};
 use fsm::message::{Assignment, Promotion};
 use fsm::units::{Lsn, Timeline};
@@ -69,6 +70,8 @@ fn announce(keeper: &mut Keeper, told: &Assignment, left: Timeline) -> Result<()
 
 /// What pg_promote() does, without needing a connection. False: it takes longer.
 async fn leave_recovery() -> Result<bool, Trouble> {
+    // It has clients that read, and goes on serving them until it is recorded, unless that takes too long.
+    fence::count_from_now();
     std::fs::write(pg::data_dir().join("promote"), "")
         .map_err(|error| io_trouble("write the promote file", error))?;
     pg::signal_postmaster(libc::SIGUSR1).map_err(|error| io_trouble("ask for the promotion", error))?;

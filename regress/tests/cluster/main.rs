@@ -4,6 +4,7 @@ mod commands;
 mod concurrent_calls;
 mod drop_node;
 mod false_acknowledgement;
+mod fenced_sessions;
 mod first_start;
 mod guide_failover;
 mod guide_trouble_shooting;
