@@ -92,7 +92,9 @@ fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {
     }
     let (writer, reign) = (facts.writer()?, group.reign()?);
     let ready = group.election.is_none() && writer.goal.writes() && writer.reported.writes();
-    (ready && node.goal.has_upstream() && node.id != writer.id).then(|| UpstreamDraft {
+    // Who cannot come down is told as well, for its clients.
+    let is_told = node.goal.has_upstream() || node.goal == State::Demoted;
+    (ready && is_told && node.id != writer.id).then(|| UpstreamDraft {
         node: writer.id,
         term: reign.term,
         timeline: reign.timeline,

@@ -1,8 +1,8 @@
 //! A primary that may not commit serves nobody, and serves again when it may.
 use regress::cluster::Cluster;
 use regress::deadlines::{FAILOVER, REJOIN, STATEMENT, patient};
+use regress::faults::Part;
 use regress::oracles::tell;
-use regress::process;
 use regress::server::{APP_PASSWORD, Server, text};
 use regress::session::{Session, target};
 use regress::wait;
@@ -25,8 +25,9 @@ fn is_refused(primary: &Server) -> Result<(), String> {
     }
 }
 
+/// A transaction that writes no WAL waits for no standby.
 fn commits_are_refused(primary: &Server) -> Result<String, String> {
-    match primary.superuser("postgres", "INSERT INTO ledger VALUES (-1)") {
+    match primary.superuser("postgres", "SELECT pg_current_xact_id()") {
         Err(said) if said.contains("this node may not commit") => Ok(said),
         seen => Err(format!("{seen:?}")),
     }
@@ -115,8 +116,7 @@ fn a_frozen_keeper_stops_commits_and_no_session() {
     let session = Session::open(&primary.app()).expect("connecting");
     let write = |id: i64| session.rows(&format!("INSERT INTO ledger VALUES ({id})"), patient(STATEMENT));
     write(0).expect("a row");
-    let keeper = primary.keeper().expect("a keeper runs");
-    process::signal("STOP", &[keeper]);
+    primary.signal("STOP", Part::Keeper);
     let mut id = 0;
     let refusal = wait::until("commits are refused", FAILOVER, || {
         id += 1;
@@ -124,7 +124,7 @@ fn a_frozen_keeper_stops_commits_and_no_session() {
     });
     assert!(refusal.is_read_only(), "{refusal}");
     session.rows("SELECT count(*) FROM ledger", patient(STATEMENT)).expect("the session goes on");
-    process::signal("CONT", &[keeper]);
+    primary.signal("CONT", Part::Keeper);
     wait::until("the same session writes again", FAILOVER, || {
         id += 1;
         write(id).map_err(|error| error.to_string())
