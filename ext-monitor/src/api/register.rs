@@ -7,7 +7,7 @@ use crate::evaluate::{Scene, evaluate};
 use crate::refuse::About;
 use crate::store::node::{Member, NodeState};
 use crate::store::{formation, group, node};
-use fsm::group::Group;
+use fsm::group::{Group, Node};
 use fsm::monitor::operate;
 use fsm::password::Passwords;
 use fsm::state::State;
@@ -161,7 +161,8 @@ fn known(scene: &Scene, wish: &Wish, formation: &str, id: NodeId) -> Result<Node
             ours: member.system_identifier,
         });
     }
-    if scene.group.node(id).is_some_and(|node| node.goal == State::Dropped) {
+    let leaves = |node: &Node| node.goal == State::Dropped || node.wish == Some(State::Dropped);
+    if scene.group.node(id).is_some_and(leaves) {
         return taken(
             format!("node {id} at this address is being dropped"),
             "Wait until it is gone, then try again.",
