@@ -1,4 +1,5 @@
 # make demo     a monitor and two nodes on this machine, a killed primary, and what became of the rows
+# make chaos    random faults on a cluster under load, the same ones for the same SEED=..., for MINUTES=... or FAULTS=...
 # make test     every test; edits nothing
 # make install  the extensions and pg_autoctl, where pg_config says (PG_CONFIG=..., DESTDIR=...)
 # make build    compiles everything
@@ -7,11 +8,17 @@
 SHELL := /bin/bash
 export PG_CONFIG DESTDIR
 
-.PHONY: demo test build install deps fix
+SEED ?= 1
+MINUTES ?= 10
+
+.PHONY: demo chaos test build install deps fix
 .NOTPARALLEL:
 
 demo: install
 	@target=$${CARGO_TARGET_DIR:-target}; exec $$target/release/demo $(DEMO_ARGS)
+
+chaos: install
+	@target=$${CARGO_TARGET_DIR:-target}; exec $$target/release/chaos --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS),--minutes $(MINUTES)) $(CHAOS_ARGS)
 
 test: deps
 	@.ci/test

@@ -1,7 +1,7 @@
 //! A monitor and its nodes, made by the installed pg_autoctl as a user would make them.
 use crate::account::{Account, without_postgres};
 use crate::address::{Place, Subnet};
-use crate::deadlines::{CREATE, FAILOVER, STATEMENT, patient};
+use crate::deadlines::{CONNECT, CREATE, FAILOVER, STATEMENT, patient};
 use crate::encryption::{Authority, Encryption};
 use crate::install::{Install, repository};
 use crate::logs;
@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 use tokio_postgres::Config;
+use tokio_postgres::config::TargetSessionAttrs;
 
 /// The first password of `autoctl_node`.
 pub const MONITOR_PASSWORD: &str = "monitor-not-a-secret";
@@ -282,6 +283,17 @@ impl Cluster {
     /// The node of that name.
     pub fn named(&self, name: &str) -> &Server {
         self.nodes.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    /// What an application is told to use: all nodes, the one that takes writes.
+    pub fn any_node(&self) -> Config {
+        let mut config = Config::new();
+        for node in &self.nodes {
+            config.host(&node.host).port(node.port);
+        }
+        config.user(APP).password(APP_PASSWORD).dbname("postgres").connect_timeout(CONNECT);
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        config
     }
 
     /// Every node as the monitor sees it, by name.

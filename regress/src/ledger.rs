@@ -1,8 +1,8 @@
 //! The first oracle: writers that remember each acknowledged row. In the end every one of them must be there. A write
 //! that failed is unknown: it may be there or not.
 use crate::cluster::Cluster;
-use crate::deadlines::{CONNECT, WRITE};
-use crate::server::{APP, APP_PASSWORD, Server};
+use crate::deadlines::WRITE;
+use crate::server::Server;
 use crate::session::Session;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio_postgres::Config;
-use tokio_postgres::config::TargetSessionAttrs;
 
 /// Between two rows of one writer.
 const PACE: Duration = Duration::from_millis(3);
@@ -35,7 +34,7 @@ impl Ledger {
     /// Starts that many writers.
     pub fn start(cluster: &Cluster, writers: usize) -> Ledger {
         let shared = Arc::new(Shared::default());
-        let config = any_node(cluster);
+        let config = cluster.any_node();
         let writers = (0..writers)
             .map(|_| {
                 let (shared, config) = (Arc::clone(&shared), config.clone());
@@ -110,15 +109,4 @@ impl Shared {
             thread::sleep(PACE);
         }
     }
-}
-
-/// What an application is told to use: all nodes, the one that takes writes.
-fn any_node(cluster: &Cluster) -> Config {
-    let mut config = Config::new();
-    for node in &cluster.nodes {
-        config.host(&node.host).port(node.port);
-    }
-    config.user(APP).password(APP_PASSWORD).dbname("postgres").connect_timeout(CONNECT);
-    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-    config
 }

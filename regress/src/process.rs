@@ -106,7 +106,8 @@ fn stat(pid: Pid) -> Option<Stat> {
     })
 }
 
-fn pids() -> Vec<Pid> {
+/// Every process of this machine.
+pub fn pids() -> Vec<Pid> {
     let entries = fs::read_dir("/proc").expect("reading /proc");
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }

@@ -63,6 +63,12 @@ impl Server {
         );
     }
 
+    /// The same, for whoever does not insist: a service manager, which tries again.
+    pub fn begin_to_start(&self) -> Result<(), String> {
+        let output = self.pg_ctl(&["start", "-w", "-t", &patient(START).as_secs().to_string()]);
+        if output.status.success() { Ok(()) } else { Err(text(&output)) }
+    }
+
     /// pg_ctl with any other arguments, whatever it answers.
     pub fn pg_ctl(&self, arguments: &[&str]) -> Output {
         self.account
