@@ -16,20 +16,29 @@ impl Server {
         self.on_its_machine(&script);
     }
 
+    /// Whether its WAL is on a disk of its own. A new copy of the server is not.
+    pub fn has_small_wal_disk(&self) -> bool {
+        self.try_on_its_machine("mountpoint -q pg_wal").is_ok()
+    }
+
     /// Somebody else's file takes all the room that is left.
     pub fn fill_wal_disk(&self) {
-        // dd fails when the disk is full, which is what it is for.
+        // dd fails when the disk is full, which is what it is for. Never on any other disk than that one.
         self.on_its_machine(&format!(
-            "dd if=/dev/zero of=pg_wal/{BALLAST} bs=64k 2>/dev/null; test -s pg_wal/{BALLAST}"
+            "mountpoint -q pg_wal && ! dd if=/dev/zero of=pg_wal/{BALLAST} bs=64k 2>/dev/null && test -s pg_wal/{BALLAST}"
         ));
     }
 
     /// And is removed again.
     pub fn free_wal_disk(&self) {
-        self.on_its_machine(&format!("rm pg_wal/{BALLAST}"));
+        self.on_its_machine(&format!("rm -f pg_wal/{BALLAST}"));
     }
 
     fn on_its_machine(&self, script: &str) {
+        self.try_on_its_machine(script).unwrap_or_else(|said| panic!("{script}: {said}"));
+    }
+
+    fn try_on_its_machine(&self, script: &str) -> Result<(), String> {
         let output = self
             .account
             .root_command("sh")
@@ -37,6 +46,6 @@ impl Server {
             .arg(&self.pgdata)
             .output()
             .expect("running sh on the node's machine");
-        assert!(output.status.success(), "{script}: {}", text(&output));
+        if output.status.success() { Ok(()) } else { Err(text(&output)) }
     }
 }

@@ -49,6 +49,15 @@ pub fn kill_tree(root: Pid) {
     });
 }
 
+/// Stops a whole tree, as a machine that stands still; those that were stopped, for whoever wakes them.
+pub fn freeze_tree(root: Pid) -> Vec<Pid> {
+    // The first alone at first, so that it has no further children while they are counted.
+    signal("STOP", &[root]);
+    let tree = tree(root);
+    signal("STOP", &tree);
+    tree
+}
+
 /// Takes in servers whose parents have ended, and buries them when they die. Elsewhere PID 1 does it; in a container PID 1 may be
 /// a program that does not, and then a killed postmaster would stand in the way of its successor for ever.
 pub fn adopt_orphans() {

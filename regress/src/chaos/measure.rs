@@ -1,5 +1,6 @@
 //! Memory, descriptors and processes of ours, as /proc shows them.
 use crate::cluster::Cluster;
+use crate::faults::Part;
 use crate::process::{self, Pid};
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +19,7 @@ pub type Holdings = BTreeMap<String, Holding>;
 
 /// Every worker of ours, as it is now.
 pub fn workers(cluster: &Cluster) -> Holdings {
-    let keepers = cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.keeper()?)));
+    let keepers = cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.find(Part::Keeper)?)));
     let health = cluster.monitor.running().and_then(|postmaster| {
         process::tree(postmaster).into_iter().skip(1).find(|pid| title(*pid).contains("pgautofailover"))
     });

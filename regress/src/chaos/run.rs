@@ -2,21 +2,21 @@
 use super::fault::Strike;
 use super::health;
 use super::history::{self, Counts, Kind};
-use super::load::{Load, SETTINGS, WRITERS, look_at_the_end};
+use super::load::{self, Load, WRITERS, look_at_the_end};
 use super::measure::{self, Holdings};
 use super::report::{Report, TakenRound, TakenStrike};
 use super::schedule::{Round, Schedule, Shape};
-use super::strike::{Scene, Struck};
+use super::strike::{SMALL_DISK, Scene, Struck};
 use super::supervisor::Supervisor;
 use crate::cluster::Cluster;
-use crate::deadlines::{CREATE, DEATH, FAILOVER, START};
+use crate::deadlines::{CREATE, DEATH, FAILOVER, REJOIN, START};
+use crate::image::Image;
 use crate::network::Network;
 use crate::oracles::tell;
 use crate::server::Server;
 use crate::wait;
 use crate::witness::Witness;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ pub enum Until {
     Time(Duration),
 }
 
+/// A disk of [`SMALL_DISK`] megabytes has room for that.
+const FITTING_A_SMALL_DISK: [&str; 2] =
+    ["ALTER SYSTEM SET max_wal_size = '128MB'", "ALTER SYSTEM SET min_wal_size = '64MB'"];
 /// Memory that a worker of ours may hold more of in the end, in kB: generous, for what grows does not stop there.
 const MORE_MEMORY_KB: u64 = 4_096;
 /// The same of file descriptors.
@@ -41,16 +44,16 @@ pub fn play(seed: u64, until: Until) -> Report {
     let schedule = Schedule::of(seed);
     let shape = schedule.shape;
     tell(&format!("chaos: seed {seed}: {shape}"));
-    let cluster = make(shape);
+    let (cluster, images) = make(shape);
     tell(&format!("chaos: its servers are in {}", cluster.directory().display()));
     let (load, witness) = (Load::start(&cluster), Witness::start(&cluster));
     let begun = Instant::now();
-    let supervisor = Supervisor::default();
+    let supervisor = Supervisor::of(&cluster);
     let (before, rounds) = thread::scope(|scope| {
         supervisor.watch(scope, &cluster);
         // The supervisor must end with the rounds, also when those fail.
         let _end = Ending(&supervisor);
-        let scene = Scene { cluster: &cluster, supervisor: &supervisor, primary: Mutex::default() };
+        let scene = Scene::new(&cluster, &supervisor, images);
         healthy(&scene, &load, begun, 0);
         let before = measure::workers(&cluster);
         (before, play_rounds(schedule, &scene, &load, until))
@@ -71,15 +74,14 @@ pub fn play(seed: u64, until: Until) -> Report {
     }
 }
 
-/// A monitor and the nodes of a shape, settled, with all tables; on machines of their own where root makes them.
-fn make(shape: Shape) -> Cluster {
+/// A monitor and the nodes of a shape, settled, with all tables, and images of the nodes' disks unless their WAL has a small one of
+/// its own. On machines of their own where root makes them.
+fn make(shape: Shape) -> (Cluster, BTreeMap<String, Image>) {
     let mut cluster =
         if Network::is_possible() { Cluster::on_machines("chaos") } else { Cluster::empty("chaos") };
     cluster.create_monitor();
     let first = cluster.create_node().clone();
-    for sql in SETTINGS {
-        first.superuser("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
+    run_all(&first, &load::SETTINGS);
     first.stop();
     first.start();
     cluster.wait_state(&first, "single", START);
@@ -89,12 +91,30 @@ fn make(shape: Shape) -> Cluster {
     cluster.wait_settled_within(CREATE);
     cluster.prepare_oracles();
     Load::prepare(cluster.wait_settled());
+    let mut images = BTreeMap::new();
+    for node in &cluster.nodes {
+        run_all(node, &FITTING_A_SMALL_DISK);
+        node.stop();
+        if !shape.small_disks {
+            images.insert(node.name.clone(), node.take_image());
+        } else if cluster.network.is_some() {
+            node.move_wal_to_small_disk(SMALL_DISK);
+        }
+        node.start();
+        cluster.wait_settled_within(REJOIN);
+    }
     let number = shape.number_sync_standbys;
     let asked = cluster.ask_monitor(&format!(
         "SELECT pgautofailover.set_formation_number_sync_standbys('default', {number})"
     ));
     asked.unwrap_or_else(|error| panic!("number_sync_standbys = {number}: {error}"));
-    cluster
+    (cluster, images)
+}
+
+fn run_all(server: &Server, statements: &[&str]) {
+    for sql in statements {
+        server.superuser("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
 }
 
 fn play_rounds(schedule: Schedule, scene: &Scene, load: &Load, until: Until) -> Vec<TakenRound> {
@@ -149,7 +169,7 @@ fn take(strike: &Strike, scene: &Scene, begun: Instant) -> TakenStrike {
 fn healthy(scene: &Scene, load: &Load, since: Instant, mark: usize) -> (String, Duration) {
     match health::wait(scene.cluster, load, since, mark) {
         Ok((primary, took)) => {
-            *scene.primary.lock().expect("nobody panics with this in its hand") = primary.name.clone();
+            scene.note_primary(primary);
             (primary.name.clone(), took)
         }
         Err(seen) => panic!("{seen}\n{}", testimony(scene.cluster)),

@@ -1,27 +1,43 @@
 //! An init system in small: it starts servers that have died, and does nothing else to them.
 use crate::cluster::Cluster;
+use crate::oracles::tell;
 use crate::process::{self, Pid};
 use crate::server::Server;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 const PERIOD: Duration = Duration::from_millis(50);
-/// Between two attempts to start a server.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Before a server is started that died by itself, and between two attempts.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Watches every server of a cluster, a thread each.
-#[derive(Default)]
 pub struct Supervisor {
     stop: AtomicBool,
     starts: AtomicUsize,
-    /// Servers that were taken down for a while: not to be started before then.
-    down: Mutex<BTreeMap<String, Instant>>,
+    wards: BTreeMap<String, Ward>,
+}
+
+/// What is known of one server.
+#[derive(Default)]
+struct Ward {
+    /// Its process, held while something is decided about it. By PID: while a server restarts in place it has no lock file for a
+    /// moment, and is the same process.
+    postmaster: Mutex<Option<Pid>>,
+    /// It was taken down for a while: not to be started before then.
+    down: Mutex<Option<Instant>>,
 }
 
 impl Supervisor {
+    /// For the servers of this cluster.
+    pub fn of(cluster: &Cluster) -> Supervisor {
+        let names = cluster.nodes.iter().chain([&cluster.monitor]).map(|server| server.name.clone());
+        let wards = names.map(|name| (name, Ward::default())).collect();
+        Supervisor { stop: AtomicBool::new(false), starts: AtomicUsize::new(0), wards }
+    }
+
     /// Begins to watch; [`Supervisor::stop`] ends it.
     pub fn watch<'s>(&'s self, scope: &'s Scope<'s, '_>, cluster: &'s Cluster) {
         for server in cluster.nodes.iter().chain([&cluster.monitor]) {
@@ -34,11 +50,15 @@ impl Supervisor {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// The server is not to be started for so long.
+    /// The server is not to be started before then.
     pub fn leave_down(&self, server: &Server, until: Instant) {
-        let mut down = self.down();
-        let stays = down.entry(server.name.clone()).or_insert(until);
-        *stays = until.max(*stays);
+        let mut down = self.ward(server).down.lock().expect(HELD);
+        *down = (*down).max(Some(until));
+    }
+
+    /// Nothing is done to the server while this is held. Its process.
+    pub fn hold(&self, server: &Server) -> MutexGuard<'_, Option<Pid>> {
+        self.ward(server).postmaster.lock().expect(HELD)
     }
 
     /// How many servers were started.
@@ -47,29 +67,42 @@ impl Supervisor {
     }
 
     fn attend(&self, server: &Server) {
-        // By its PID: while a server restarts in place it has no lock file for a moment, and is the same process.
-        let mut known = server.running();
         while !self.stop.load(Ordering::Relaxed) {
             thread::sleep(PERIOD);
-            known = server.running().or(known.filter(|pid| process::is_alive(*pid)));
-            let may_start = self.down().get(&server.name).is_none_or(|until| *until <= Instant::now());
-            if known.is_none() && may_start {
-                known = self.start(server);
+            let mut postmaster = self.hold(server);
+            let alive =
+                |known: &Option<Pid>| server.running().or(known.filter(|pid| process::is_alive(*pid)));
+            let died = postmaster.is_some() && alive(&postmaster).is_none();
+            *postmaster = alive(&postmaster);
+            if died {
+                self.leave_down(server, Instant::now() + PAUSE);
+            } else if postmaster.is_none() && self.may_start(server) {
+                self.start(server);
+                *postmaster = server.running();
             }
         }
     }
 
-    /// A start that fails is tried again later, as long as it takes.
-    fn start(&self, server: &Server) -> Option<Pid> {
-        self.starts.fetch_add(1, Ordering::Relaxed);
-        if let Err(said) = server.begin_to_start() {
-            thread::sleep(AGAIN);
-            crate::oracles::tell(&format!("    start of {}: {said}", server.name));
-        }
-        server.running()
+    fn may_start(&self, server: &Server) -> bool {
+        self.ward(server).down.lock().expect(HELD).is_none_or(|until| until <= Instant::now())
     }
 
-    fn down(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.down.lock().expect("nobody panics with this in its hand")
+    /// A start that fails is tried again, as long as it takes.
+    fn start(&self, server: &Server) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+        if let Err(said) = server.begin_to_start() {
+            tell(&format!(
+                "           start of {}: {}",
+                server.name,
+                said.lines().last().unwrap_or_default()
+            ));
+            self.leave_down(server, Instant::now() + PAUSE);
+        }
+    }
+
+    fn ward(&self, server: &Server) -> &Ward {
+        &self.wards[&server.name]
     }
 }
+
+const HELD: &str = "nobody panics with this in its hand";

@@ -1,5 +1,6 @@
 //! Situations on real servers, a file each.
 mod bad_input;
+mod chaos;
 mod commands;
 mod concurrent_calls;
 mod drop_node;
