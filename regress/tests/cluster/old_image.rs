@@ -86,6 +86,10 @@ fn a_standby_of_an_earlier_time_is_not_elected() {
     oracles.wait_for_writes();
 
     // And now there is nobody else. What was acknowledged is on the primary's disk alone.
+    // Both at the same moment: a standby that loses its primary is promoted within milliseconds, and a primary that loses its standby
+    // goes on alone.
+    primary.freeze();
+    standby.freeze();
     primary.kill_tree();
     standby.kill_tree();
     standby.restore(&image);
