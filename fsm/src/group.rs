@@ -268,6 +268,21 @@ impl Group {
         self.binding_rules().flat_map(|rule| rule.members.iter().copied()).collect()
     }
 
+    /// The recorded reign that the end of a node's WAL is of: the last that it has made or was told to follow, or a later one of
+    /// the same writer. Who follows a writer that is elected again goes on streaming from it, and acknowledges, without a word of ours.
+    pub fn history(&self, node: &Node) -> Term {
+        let reigned = |made: &Promotion| {
+            self.reigns.iter().any(|reign| reign.term == made.term && reign.writer == node.id)
+        };
+        let known = node.promotion.filter(reigned).map_or(node.history, |made| node.history.max(made.term));
+        let writer = self.reigns.iter().find(|reign| reign.term == known).map(|reign| reign.writer);
+        let later = |reign: &&Reign| {
+            // The timeline is that of this writer's promotion: a number alone would not be a history (law 9).
+            reign.term > known && Some(reign.writer) == writer && reign.timeline == node.timeline
+        };
+        self.reigns.iter().rev().find(later).map_or(known, |reign| reign.term)
+    }
+
     /// Where WAL of a node with `history` left the present reign's: the lowest point at which any later reign
     /// began. `None` when the node's history was never recorded here.
     pub fn fork(&self, history: Term) -> Option<Lsn> {

@@ -78,12 +78,12 @@ fn rule_for(group: &Group, node: &Node, is_writer: bool) -> Rule {
 
 fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {
     let group = facts.group;
-    let fork = if facts.is_impostor(node) { None } else { group.fork(node.history) };
+    let fork = if facts.is_impostor(node) { None } else { group.fork(group.history(node)) };
     if let (State::FastForward, Some(election)) = (node.goal, &group.election) {
         let best = super::election::most_advanced(facts, election.term).filter(|best| best.id != node.id)?;
         return Some(UpstreamDraft {
             node: best.id,
-            term: best.history,
+            term: group.history(best),
             timeline: best.timeline,
             fork,
             rewindable: false,

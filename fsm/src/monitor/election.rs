@@ -94,14 +94,17 @@ fn awaits_others(facts: &Facts, term: Term) -> bool {
     })
 }
 
-/// The pledged nodes to choose from: those in contact, when they hold the binding rules by themselves; else all, for what is
-/// missing may be on one that is away. From an unleased reign only its writer counts, wherever it is.
+/// The pledged nodes to choose from, whose WAL is all of the recorded history: those in contact, when they hold the binding
+/// rules by themselves; else all, for what is missing may be on one that is away. From an unleased reign only its writer counts, wherever it is.
 fn to_choose_from<'a>(facts: &Facts<'a>, term: Term) -> Vec<&'a Node> {
     let pledged = facts.pledged(term);
+    let fit = |nodes: &[&'a Node]| -> Vec<&'a Node> {
+        nodes.iter().copied().filter(|node| !facts.has_diverged(node)).collect()
+    };
     let present: Vec<&Node> = pledged.iter().copied().filter(|node| facts.in_contact(node)).collect();
     let ids: BTreeSet<NodeId> = present.iter().map(|node| node.id).collect();
     let enough = !present.is_empty() && !facts.group.unleased && facts.held_by(&ids);
-    if enough { present } else { pledged }
+    fit(if enough { &present } else { &pledged })
 }
 
 /// The node with the most WAL of the latest history among those to choose from; priority decides between equals.

@@ -179,12 +179,17 @@ impl<'a> Facts<'a> {
         self.group.nodes.iter().filter(pledged).collect()
     }
 
+    /// It has WAL that the recorded history left out: it is no candidate before it is rewound, however much it has (law 9).
+    pub fn has_diverged(&self, node: &Node) -> bool {
+        let fork = self.group.fork(self.group.history(node));
+        node.lsn.is_some_and(|end| fork.is_none_or(|fork| end > fork))
+    }
+
     /// Where a node's WAL stands among others': the last recorded reign whose WAL it has, then how far (law 9). A node that
     /// follows a new reign but has not reached its beginning has WAL of the reign before, and may have less than others of that one.
     pub fn progress(&self, node: &Node) -> (Term, Lsn) {
         let end = node.lsn.unwrap_or_default();
-        let reigned = node.promotion.filter(|_| !self.is_impostor(node)).map_or(Term(0), |made| made.term);
-        let history = node.history.max(reigned);
+        let history = self.group.history(node);
         let entered = |reign: &&Reign| reign.term <= history && reign.switch_lsn < end;
         (self.group.reigns.iter().rev().find(entered).map_or(Term(0), |reign| reign.term), end)
     }
