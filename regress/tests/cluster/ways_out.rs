@@ -186,6 +186,14 @@ fn equal_timelines_of_different_histories_are_told_apart() {
             other => Err(other),
         }
     });
+    // Until the primary has confirmed that, an election would need the lost member's pledge as well.
+    wait::until("the primary has confirmed it", FAILOVER, || {
+        let sql = "SELECT next_rule IS NULL FROM pgautofailover.group_state";
+        match cluster.monitor.superuser("pg_auto_failover", sql).as_deref() {
+            Ok("t") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
     // No client finds it there.
     stray.start_with("-c shared_preload_libraries='' -c primary_conninfo='' -c listen_addresses=''");
     superuser(stray, "SELECT pg_promote()");
