@@ -86,7 +86,9 @@ fn why_nobody(facts: &Facts, election: &Election) -> String {
     let best = election::most_advanced(facts, election.term).filter(|best| !facts.in_contact(best));
     match best {
         Some(best) => format!("node {} has the most WAL and is away", best.id),
-        None => "whoever is there has candidate priority 0".to_owned(),
+        None => {
+            "whoever is there has candidate priority 0, or WAL that the recorded history left out".to_owned()
+        }
     }
 }
 

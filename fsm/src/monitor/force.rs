@@ -76,7 +76,8 @@ pub fn check(group: &Group, id: NodeId, policy: &Policy, now: Moment) -> Result<
         return Err(Refusal::ElectionPossible);
     }
     let has_data = !matches!(node.reported, State::Init | State::WaitStandby | State::Dropped);
-    let known = group.fork(node.history).is_some() && !facts.is_impostor(node);
+    // From WAL that the recorded history left out there is no telling who may follow whom afterwards (law 9).
+    let known = !facts.has_diverged(node) && !facts.is_impostor(node);
     if !(facts.in_contact(node) && node.in_recovery && has_data && known) {
         return Err(Refusal::NoCopy);
     }
@@ -112,7 +113,8 @@ fn ordinary_is_possible(facts: &Facts) -> bool {
     let pledged = facts.pledged(election.term);
     let mut present = facts.ready_to_pledge();
     present.extend(pledged.iter().filter(|node| facts.in_contact(node)).map(|node| node.id));
-    let somebody = present.iter().any(|id| facts.group.node(*id).is_some_and(|node| facts.may_win(node)));
+    let can_win = |node: &Node| facts.may_win(node) && !facts.has_diverged(node);
+    let somebody = present.iter().any(|id| facts.group.node(*id).is_some_and(can_win));
     !facts.group.unleased && somebody && facts.held_by(&present)
 }
 

@@ -168,6 +168,24 @@ fn both_members_are_lost_with_number_sync_standbys_1() {
     assert_eq!(scene.explained().wait, None);
 }
 
+/// Law 9: a former primary that was never rewound has WAL that the recorded history left out, however much.
+#[test]
+fn whose_wal_was_left_out_is_promoted_by_nobodys_word() {
+    let mut scene = Scene::settled(2, 0);
+    scene.keeper(1).report.lsn = Some(Lsn(500));
+    scene.kill(1);
+    scene.settle();
+    assert_eq!(scene.goals(), [Demoted, WaitPrimary]);
+    scene.kill(2);
+    scene.start(1);
+    scene.report(1);
+    scene.wait(60);
+    assert_eq!(scene.force(1), Err(Refusal::NoCopy));
+    scene.start(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [Secondary, Primary]);
+}
+
 /// A node that an election may need is not dropped behind its back, by force or not.
 #[test]
 fn nobody_is_dropped_out_of_an_election() {
