@@ -4,6 +4,7 @@
 //! decision changed. Fields marked *volatile* live on the board only and start as unknown with each life of the monitor.
 use crate::boots::{Boots, OldImage, is_old_image, newest};
 use crate::message::{Promotion, Receiver, Report};
+use crate::monitor::resume;
 use crate::rule::Rule;
 use crate::state::State;
 use crate::units::{Lsn, Moment, NodeId, RuleNumber, Term, Timeline};
@@ -105,6 +106,8 @@ pub struct Node {
     pub promotion: Option<Promotion>,
     /// The number of the rule in force on it.
     pub rule: RuleNumber,
+    /// The rule that it has in force, or had when it wrote last.
+    pub in_force: Rule,
     /// Timeline of its last checkpoint.
     pub checkpoint_timeline: Timeline,
     /// It is in recovery.
@@ -159,9 +162,15 @@ pub struct Group {
     pub number_sync_standbys: u32,
     /// The node that an operator wants as the next winner.
     pub wanted: Option<NodeId>,
-    /// Of a monitor that was built from the nodes: who is named by the writer's rule and has not come yet. Nothing is
-    /// decided before all have, or were given up by hand.
+    /// These rows may say less than the nodes know: the monitor was built from them, or restored. Nothing is decided, and
+    /// nobody is told anything, before all who are awaited have come or were given up by hand (law 6).
+    pub behind: bool,
+    /// Who has to come first.
     pub awaited: BTreeSet<NodeId>,
+    /// Random; another one when the monitor was restored. 0: not known.
+    pub epoch: u64,
+    /// The epochs that this one continues.
+    pub succeeds: BTreeSet<u64>,
     /// *Volatile.* The last moment at which a granted lease can still run.
     pub granted_until: Moment,
     /// *Volatile.* When the monitor started.
@@ -187,6 +196,7 @@ impl Node {
             lsn: None,
             promotion: None,
             rule: RuleNumber(0),
+            in_force: Rule::default(),
             checkpoint_timeline: Timeline(0),
             in_recovery: false,
             fenced: false,
@@ -223,7 +233,10 @@ impl Default for Group {
             last_rule_number: RuleNumber(0),
             number_sync_standbys: 0,
             wanted: None,
+            behind: false,
             awaited: BTreeSet::new(),
+            epoch: 0,
+            succeeds: BTreeSet::new(),
             granted_until: Moment(0),
             monitor_started: Moment(0),
             nodes: Vec::new(),
@@ -242,9 +255,9 @@ impl Group {
         self.reign().and_then(|reign| self.node(reign.writer))
     }
 
-    /// It was built from its nodes, and the writer or members of its rule have not come yet.
+    /// It may know less than its nodes, and waits for some of them.
     pub fn is_incomplete(&self) -> bool {
-        !self.awaited.is_empty() || (self.reign().is_none() && !self.nodes.is_empty())
+        self.behind
     }
 
     /// The node of that id.
@@ -313,6 +326,9 @@ impl Group {
             next.offered = false;
             self.unleased = true;
         }
+        if self.awaited.contains(&report.node) {
+            resume::has_come(self, report);
+        }
         let rules = self.last_rule_number;
         let Some(node) = self.node_mut(report.node) else { return };
         let told = Boots { count: report.boot, life: report.life };
@@ -332,6 +348,7 @@ impl Group {
         node.lsn = report.lsn;
         node.promotion = report.promotion;
         node.rule = report.rule;
+        node.in_force = report.in_force.clone().unwrap_or_default();
         node.checkpoint_timeline = report.checkpoint_timeline;
         node.in_recovery = report.in_recovery;
         node.fenced = report.fenced;

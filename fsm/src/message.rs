@@ -66,6 +66,15 @@ pub struct Report {
     /// The rule that is in force here, seen in force and covered.
     #[serde(default)]
     pub rule: RuleNumber,
+    /// The same rule in full.
+    #[serde(default)]
+    pub in_force: Option<Rule>,
+    /// The nodes of its group that it knows of.
+    #[serde(default)]
+    pub named: BTreeSet<NodeId>,
+    /// The epoch of the monitor that it obeys. 0: not known.
+    #[serde(default)]
+    pub epoch: u64,
     /// The offered rule that it accepts (see [`Assignment::offer`]).
     #[serde(default)]
     pub accepts: Option<RuleNumber>,
@@ -121,6 +130,9 @@ impl Report {
             lsn: None,
             promotion: None,
             rule: RuleNumber(0),
+            in_force: None,
+            named: BTreeSet::new(),
+            epoch: 0,
             accepts: None,
             checkpoint_timeline: Timeline(0),
             receiver: Receiver::None,
@@ -195,9 +207,16 @@ pub struct Assignment {
     /// The other nodes of the group.
     #[serde(default)]
     pub peers: Vec<Peer>,
-    /// There are more that have not come to this monitor yet: slots and pg_hba.conf stay as they are meanwhile.
+    /// The monitor may know less than its nodes, and waits for some of them: this is no assignment, and no contact that a lease
+    /// could count from. The node goes on as it is.
     #[serde(default)]
     pub incomplete: bool,
+    /// A random number that a group gets when it is made, and another one when its monitor was restored. 0: not known.
+    #[serde(default)]
+    pub epoch: u64,
+    /// The epochs that this one continues. A node of any other does not obey.
+    #[serde(default)]
+    pub succeeds: BTreeSet<u64>,
     /// To an old disk image: another copy of the node has counted that many starts. Count on from there, durably.
     #[serde(default)]
     pub count_on_from: Option<u64>,

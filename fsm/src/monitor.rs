@@ -6,6 +6,7 @@ pub mod facts;
 pub mod force;
 pub mod images;
 pub mod operate;
+pub mod resume;
 pub mod rules;
 mod wishes;
 
@@ -34,7 +35,7 @@ pub fn decide(group: &Group, policy: &Policy, now: Moment) -> Option<Decision> {
 /// The same by other rules, so that a test can see a wrong rule found out.
 pub fn decide_by(rules: &[Rule], group: &Group, policy: &Policy, now: Moment) -> Option<Decision> {
     // What a monitor does not know of yet, it cannot decide about (law 6).
-    if group.is_incomplete() {
+    if group.is_incomplete() && !resume::is_possible(group) {
         return None;
     }
     let facts = Facts::new(group, policy, now);

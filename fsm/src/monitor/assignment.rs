@@ -38,6 +38,8 @@ pub struct Draft {
     pub offer: Option<RuleNumber>,
     /// Whom to follow.
     pub upstream: Option<UpstreamDraft>,
+    /// See [`crate::message::Assignment::incomplete`].
+    pub incomplete: bool,
     /// See [`crate::message::Assignment::count_on_from`].
     pub count_on_from: Option<u64>,
 }
@@ -46,6 +48,9 @@ pub struct Draft {
 pub fn assignment(group: &Group, node: NodeId, policy: &Policy, now: Moment) -> Option<Draft> {
     let facts = Facts::new(group, policy, now);
     let node = group.node(node)?;
+    if group.is_incomplete() {
+        return Some(Draft::nothing(node));
+    }
     let is_writer = group.reign().is_some_and(|reign| reign.writer == node.id);
     let reigns = is_writer && group.election.is_none() && node.goal.writes() && node.old_image.is_none();
     Some(Draft {
@@ -55,8 +60,25 @@ pub fn assignment(group: &Group, node: NodeId, policy: &Policy, now: Moment) -> 
         rule: rule_for(group, node, is_writer),
         offer: group.next_rule.as_ref().filter(|next| reigns && next.offered).map(|next| next.rule.number),
         upstream: upstream_for(&facts, node),
+        incomplete: false,
         count_on_from: node.old_image.filter(|image| image.life != node.boots.life).map(|_| node.boots.count),
     })
+}
+
+impl Draft {
+    /// What is said by a monitor that may know less than the node.
+    fn nothing(node: &Node) -> Draft {
+        Draft {
+            goal: node.reported,
+            term: node.term,
+            lease: None,
+            rule: Rule::default(),
+            offer: None,
+            upstream: None,
+            incomplete: true,
+            count_on_from: None,
+        }
+    }
 }
 
 fn rule_for(group: &Group, node: &Node, is_writer: bool) -> Rule {

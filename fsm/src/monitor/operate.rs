@@ -73,7 +73,9 @@ impl fmt::Display for Refusal {
                 "the node is not a healthy standby that is covered by synchronous replication"
             }
             Refusal::NoStandby => "the node is not a standby that follows the primary",
-            Refusal::Incomplete => "nodes that commits wait for have not come to this new monitor yet",
+            Refusal::Incomplete => {
+                "nodes that are named have not come to this monitor yet, and it may know less than they do"
+            }
             Refusal::HasPrimary => "the group has another primary",
             Refusal::ForeignTerm => "the node is part of an election, or has not reached its assigned state",
             Refusal::NeededByElection => "an election is under way, and may need what only this node has",
@@ -147,8 +149,10 @@ pub fn register(
             vec![Reign { term: group.term, writer: id, timeline: Timeline(0), switch_lsn: Lsn(0) }];
         group.unleased = true;
         (group.rule, group.next_rule, group.election) = (Rule::default(), None, None);
-        (group.wanted, group.awaited) = (None, BTreeSet::new());
+        (group.wanted, group.behind, group.awaited) = (None, false, BTreeSet::new());
         State::Single
+    } else if group.behind {
+        return Err(Refusal::Incomplete);
     } else {
         let facts = Facts::new(group, policy, now);
         let takes = facts.writer().is_some_and(|writer| writer.goal.writes() && facts.in_contact(writer));
@@ -288,15 +292,14 @@ pub fn can_wait_for(group: &Group, number: u32) -> bool {
     number == 0 || voters > number as usize + 1
 }
 
-/// Takes a node of another monitor into this one, in the role it has. `rule` is the one in force on it. Of a
-/// writer everything about the group is taken over; the nodes that its rule names are awaited.
+/// Takes a node of another monitor into this one, in the role it has. `rule` is the one in force on it. A group that knows no other
+/// is behind from then on: what its nodes tell counts when all have come that they name.
 pub fn adopt(
     group: &mut Group,
     report: &Report,
     rule: &Rule,
     priority: u8,
     quorum: bool,
-    policy: &Policy,
     now: Moment,
 ) -> Result<State, Refusal> {
     let id = report.node;
@@ -308,49 +311,44 @@ pub fn adopt(
             number_sync_standbys: group.number_sync_standbys,
             granted_until: group.granted_until,
             monitor_started: group.monitor_started,
+            epoch: group.epoch,
+            succeeds: group.succeeds.clone(),
+            behind: true,
             ..Group::default()
         };
     }
     let goal = role_to_keep(group, report).ok_or(Refusal::ForeignTerm)?;
-    if group.election.is_some() || group.node(id).is_some() {
+    if group.node(id).is_some() || (group.election.is_some() && !group.behind) {
         return Err(Refusal::ElectionOpen);
     }
     if goal.writes() {
-        let ahead = |node: &Node| node.pledge > report.history;
-        if group.reign().is_some() {
+        let writes = |node: &Node| node.reported.writes() && node.history == report.history;
+        if !group.behind || group.nodes.iter().any(writes) {
             return Err(Refusal::HasPrimary);
         }
+        let ahead = |node: &Node| node.pledge > report.history;
         if report.history == Term(0)
             || report.promotion.is_some_and(|made| made.term != report.history)
             || group.nodes.iter().any(ahead)
         {
             return Err(Refusal::ForeignTerm);
         }
-        let switch_lsn = report.promotion.map(|made| made.switch_lsn).unwrap_or_default();
-        group.reigns =
-            vec![Reign { term: report.history, writer: id, timeline: report.timeline, switch_lsn }];
-        group.rule = rule.clone();
-        group.last_rule_number = group.last_rule_number.max(rule.number);
-        group.unleased = goal.unleased();
-        group.awaited =
-            rule.members.iter().filter(|member| group.node(**member).is_none()).copied().collect();
-        // The monitor before this one may have granted one just now.
-        group.granted_until = group.granted_until.max(now.plus(policy.lease).plus(policy.margin));
-        for node in group
-            .nodes
-            .iter_mut()
-            .filter(|node| node.goal == State::Secondary && !rule.members.contains(&node.id))
-        {
-            node.goal = State::CatchingUp;
-        }
-    } else if group.reign().is_some_and(|reign| report.pledge > reign.term || report.term > group.term) {
+    } else if report.pledge > report.history || report.term > report.history {
+        return Err(Refusal::ForeignTerm);
+    } else if !group.behind && report.term > group.term {
         return Err(Refusal::ForeignTerm);
     }
-    group.term = group.term.max(report.term);
-    group.awaited.remove(&id);
+    if report.epoch > 0 {
+        group.succeeds.insert(report.epoch);
+    }
     group.nodes.push(Node::registered(id, priority, quorum, goal, now));
     group.nodes.sort_by_key(|node| node.id);
-    group.hear(report, Session::Never, now);
+    if group.behind {
+        // Heard as one that was awaited: whom it names is awaited from now on.
+        group.awaited.insert(id);
+    }
+    let report = Report { in_force: Some(rule.clone()), ..report.clone() };
+    group.hear(&report, Session::Never, now);
     Ok(goal)
 }
 
@@ -359,18 +357,13 @@ fn role_to_keep(group: &Group, report: &Report) -> Option<State> {
     if report.in_recovery == report.state.writes() {
         return None;
     }
-    let covered = group.reign().is_none() || group.rule.members.contains(&report.node);
+    let covered = group.behind || group.rule.members.contains(&report.node);
     let state = report.state;
     if state == State::WaitMaintenance || (state == State::Secondary && !covered) {
         return Some(State::CatchingUp);
     }
     let keeps = matches!(state, State::CatchingUp | State::Secondary | State::Maintenance);
     (keeps || state.writes()).then_some(state)
-}
-
-/// Gives up waiting for a node that a new monitor was told of and that never came. False: it is not awaited.
-pub fn give_up(group: &mut Group, id: NodeId) -> bool {
-    group.awaited.remove(&id)
 }
 
 /// An operator says that the disk of an earlier time which a node runs on is the one to go on with: what was acknowledged since is
@@ -409,6 +402,9 @@ pub fn remove(
 ) -> Result<Removal, Refusal> {
     let facts = Facts::new(group, policy, now);
     facts.group.node(id).ok_or(Refusal::NoSuchNode)?;
+    if group.behind {
+        return Err(Refusal::Incomplete);
+    }
     let is_writer = group.reign().is_some_and(|reign| reign.writer == id);
     let last = group.nodes.len() == 1;
     if is_writer && !last {

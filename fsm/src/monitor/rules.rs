@@ -1,5 +1,5 @@
 //! The monitor's table: the first rule that has something to change is the one that counts.
-use super::{Facts, election, images, wishes};
+use super::{Facts, election, images, resume, wishes};
 use crate::group::{Group, NextRule, Node, Probe, Session};
 use crate::message::Receiver;
 use crate::rule::Rule as CommitRule;
@@ -21,6 +21,9 @@ pub struct Rule {
 /// The monitor's table, in order.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
+    // What the nodes know and the rows do not comes before everything.
+    Rule { name: "go on from what the nodes tell", apply: resume::go_on_from_what_the_nodes_tell,
+           why: "the monitor was built from its nodes, or restored, and everybody who is named has come or was given up" },
     // A term that is open comes first: nothing else is decided beside it.
     Rule { name: "record the winner", apply: election::record,
            why: "the winner has promoted in the term that is still current: it is the writer from now on" },

@@ -2,6 +2,7 @@
 mod images;
 mod operators;
 mod pair;
+mod resume;
 mod scene;
 mod three_nodes;
 mod ways_out;
@@ -12,6 +13,7 @@ fn every_rule_fires_in_a_scenario() {
         include_str!("images.rs"),
         include_str!("operators.rs"),
         include_str!("pair.rs"),
+        include_str!("resume.rs"),
         include_str!("three_nodes.rs"),
         include_str!("ways_out.rs"),
     ]

@@ -3,7 +3,7 @@ use fsm::group::{Group, Probe, Session};
 use fsm::keeper::accepts_offer;
 use fsm::message::{Promotion, Receiver, Report};
 use fsm::monitor::operate::{self, Refusal, Removal};
-use fsm::monitor::{assignment, decide};
+use fsm::monitor::{assignment, decide, resume};
 use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Lsn, Millis, Moment, NodeId, RuleNumber, Term, Timeline};
@@ -120,6 +120,10 @@ impl Scene {
         keeper.report.followers = followers;
         keeper.report.accepts = keeper.accepts;
         let report = keeper.report.clone();
+        if !self.group.behind && resume::knows_more(&self.group, &report) {
+            let epoch = self.group.epoch + 1;
+            resume::await_everybody(&mut self.group, epoch);
+        }
         self.group.hear(&report, Session::Up, self.now);
         if let Some(node) = self.group.node_mut(id) {
             let met = if report.stuck { Probe::Silent } else { Probe::Answers };
@@ -144,12 +148,16 @@ impl Scene {
     pub fn step(&mut self, id: i64) {
         let id = NodeId(id);
         let Some(told) = assignment(&self.group, id, &self.policy, self.now) else { return };
+        if told.incomplete {
+            return;
+        }
         if told.lease.is_some() {
             self.group.granted_until = self.now.plus(self.policy.lease).plus(self.policy.margin);
         }
         let upstream = told.upstream.as_ref().map(|upstream| upstream.node);
         let source = upstream.and_then(|node| self.keepers.get(&node)).filter(|source| source.alive).cloned();
         let followers = self.followers(id);
+        let others = self.group.nodes.iter().map(|node| node.id).filter(|node| *node != id).collect();
         let covered = told.rule.is_met_by(&followers);
         let Some(keeper) = self.keepers.get_mut(&id).filter(|keeper| keeper.alive) else { return };
         let report = &mut keeper.report;
@@ -159,6 +167,7 @@ impl Scene {
         // An offer changes no rule: the one in force comes with it.
         keeper.accepts = told.offer.filter(|_| accepts_offer(&told.rule, &followers));
         report.term = told.term;
+        report.named = others;
         report.boot = told.count_on_from.map_or(report.boot, |from| report.boot.max(from + 1));
         report.in_recovery = !told.goal.writes() && told.goal != State::PreparePromotion;
         report.fenced = !told.goal.writes();
@@ -197,7 +206,7 @@ impl Scene {
             (report.receiver, keeper.upstream) = (Receiver::None, None);
         }
         if told.goal.writes() || told.goal == State::PreparePromotion {
-            report.rule = told.rule.number;
+            (report.rule, report.in_force) = (told.rule.number, Some(told.rule.clone()));
         }
         report.state = told.goal;
     }
@@ -298,6 +307,16 @@ impl Scene {
     pub fn stop_maintenance(&mut self, id: i64) {
         operate::stop_maintenance(&mut self.group, NodeId(id), self.now).expect("a node of the group");
         self.look();
+    }
+
+    /// What a monitor that was started from an old copy of its directory remembers. It knows by itself that the copy is old, or not.
+    pub fn restore_monitor(&mut self, copy: Group, knows: bool) {
+        self.group = copy;
+        self.restart_monitor();
+        if knows {
+            let epoch = self.group.epoch + 1;
+            resume::await_everybody(&mut self.group, epoch);
+        }
     }
 
     /// The monitor starts anew, and remembers rows only.
