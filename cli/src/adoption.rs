@@ -170,6 +170,9 @@ fn report(
         in_recovery,
         fenced: !state.role.writes(),
         boot,
+        named: state.named(),
+        in_force: Some(rule.clone()),
+        epoch: state.monitor_epoch,
         system_identifier: state.system_identifier,
         passwords: secrets.numbers(),
         ..Report::of(state.node, state.role)

@@ -99,7 +99,6 @@ pub async fn run(action: Action, keeper: &mut Keeper, told: &Assignment) -> Resu
         Action::RestartAsStandby => restart::as_standby(keeper).await,
         Action::BecomeWriter => restart::as_writer(keeper).await,
         Action::EnsureAccounts => accounts::ensure(keeper).await,
-        Action::EnsureSlots if told.incomplete => Ok(Outcome::Done),
         Action::EnsureSlots => slots::ensure_for_peers(keeper, &told.peers).await,
         Action::ApplyRule => rule::apply(keeper, told).await,
         Action::EnterUnleased => fence::enter_unleased(keeper, told),

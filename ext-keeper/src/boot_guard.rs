@@ -5,7 +5,7 @@
 use crate::pg;
 use crate::shared::{View, enrolled, fence, gate, rule};
 use crate::{gucs, in_place};
-use node_files::{Error, Identity, Phase, Restart, State, StateDir, WriterToken, boots, durable};
+use node_files::{Error, Identity, Phase, Restart, State, StateDir, WriterToken, boots, durable, identity};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::path::Path;
@@ -75,7 +75,7 @@ fn decide() -> Option<String> {
             };
             set_signal_file(&pgdata, permitted);
             set_gate(&state, &dir);
-            enrolled::set(boot.unwrap_or(0), boots::fresh_life());
+            enrolled::set(boot.unwrap_or(0), identity::fresh_number());
             None
         }
         Standing::Doubtful(why) => {

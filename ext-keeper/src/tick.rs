@@ -18,7 +18,7 @@ use crate::shared::view::{self, View};
 use crate::shared::{clock, enrolled, fence};
 use crate::worker::Beside;
 use crate::{gucs, pg};
-use fsm::keeper::{Step, accepts, accepts_offer, plan};
+use fsm::keeper::{Step, accepts, accepts_offer, obeys, plan};
 use fsm::message::{Assignment, Peer};
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
@@ -258,6 +258,7 @@ impl Keeper {
     fn report(&self) -> fsm::message::Report {
         let mut report = report::of(&self.memory, &self.facts, self.pledged_end);
         report.accepts = self.accepts;
+        report.named.extend(self.peers());
         report.stuck = self.own_door.is_stuck();
         report.note.clone_from(&self.note);
         report
@@ -271,6 +272,18 @@ impl Keeper {
                 "the monitor answers for node {}, and this is node {}",
                 told.node, self.memory.node
             )));
+        }
+        if !obeys(self.memory.monitor_epoch, &told) {
+            return Err(Trouble::new(
+                "the monitor that answers is not the one that this node belongs to; to have the node obey it: pg_autoctl config set \
+                 pg_autoctl.monitor",
+            ));
+        }
+        if told.incomplete {
+            // No assignment, and no contact: as if it were away.
+            return Err(Trouble::new(
+                "the monitor may know less than its nodes and waits for some of them; until then this node goes on as it is",
+            ));
         }
         if !accepts(self.memory.term, &told) {
             return Err(Trouble::new(format!(
@@ -286,6 +299,9 @@ impl Keeper {
         let (dropped, left) = (told.goal == State::Dropped, self.memory.role == State::Dropped);
         self.let_go = dropped && left && told.peers.is_empty();
         self.memory.keep(|state| {
+            if told.epoch > 0 {
+                state.monitor_epoch = told.epoch;
+            }
             state.term = told.term;
             state.goal = told.goal;
             state.system_identifier = pg::system_identifier();
@@ -361,7 +377,7 @@ impl Keeper {
     }
 
     fn admit_peers(&mut self) -> Result<(), Trouble> {
-        let Some(told) = self.told.as_ref().filter(|told| !told.incomplete) else { return Ok(()) };
+        let Some(told) = self.told.as_ref() else { return Ok(()) };
         let follows = |peer: &&Peer| self.facts.followers.contains(&peer.node);
         let missing = told.peers.iter().filter(|peer| self.memory.role.writes() && !follows(peer));
         let missing: Vec<&str> = missing.map(|peer| peer.host.as_str()).collect();

@@ -59,6 +59,8 @@ pub enum Error {
     BoardFull(usize),
     /// The rules do not come to rest.
     Restless { group: i32, rules: Vec<&'static str> },
+    /// What is kept beside the data directory cannot be read or written.
+    Beside(String),
     /// What is stored or was called is not as this library expects it.
     Internal(String),
 }
@@ -102,6 +104,7 @@ impl Error {
             Error::Taken { .. } => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
             Error::CannotRegister(_) => PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
             Error::BoardFull(_) => PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            Error::Beside(_) => PgSqlErrorCode::ERRCODE_IO_ERROR,
             Error::Restless { .. } | Error::Internal(_) => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
         }
     }
@@ -157,6 +160,9 @@ impl Error {
                     rules.join(", ")
                 )
             }
+            Error::Beside(why) => {
+                format!("the monitor cannot note its decision beside its data directory: {why}")
+            }
             Error::Internal(what) => what.clone(),
         }
     }
@@ -208,6 +214,9 @@ impl Error {
             }
             Error::Restless { .. } => {
                 "This is a defect of the monitor: please report it with the last events."
+            }
+            Error::Beside(_) => {
+                "Make room there, or give the directory to the account that runs the monitor's server; nothing was changed."
             }
             Error::Internal(_) => TRY_AGAIN_OR_REINSTALL,
         }

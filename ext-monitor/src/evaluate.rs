@@ -9,13 +9,15 @@ use crate::error::Error;
 use crate::notify::{self, Push};
 use crate::store::group::{self, Stored};
 use crate::store::node::Member;
-use crate::{gucs, health, pg, tell};
+use crate::{beside, gucs, health, pg, tell};
 use fsm::group::{Group, Node, Session};
 use fsm::message::Receiver;
-use fsm::monitor;
+use fsm::monitor::{self, resume};
 use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Moment, NodeId};
+use node_files::identity;
+use node_files::revision::Revision;
 use std::cell::RefCell;
 
 /// More rules than this in a row mean that two of them undo each other.
@@ -43,6 +45,8 @@ pub struct Scene {
 struct Pending {
     serial: i32,
     changed: bool,
+    /// What its rows have come to.
+    revision: Option<Revision>,
     unsettled: bool,
     answer: Option<Answer>,
     /// A part of the transaction was undone since, perhaps this evaluation: only another one knows what is left of it.
@@ -64,6 +68,10 @@ pub fn evaluate<T>(
     group::lock(serial)?;
     let mut scene = begin(serial)?;
     let before = scene.group.clone();
+    if beside::is_behind(serial, scene.stored.revision())? {
+        resume::await_everybody(&mut scene.group, identity::fresh_number());
+        tell::restored(&scene)?;
+    }
     let result = enter(&mut scene)?;
     tell::changes(&scene, &before, &scene.group, None)?;
     let mut fired: Vec<&'static str> = Vec::new();
@@ -105,9 +113,12 @@ fn begin(serial: i32) -> Result<Scene, Error> {
 }
 
 fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
-    let changed = group::save(scene.serial, &scene.stored, &scene.group, &scene.members, scene.policy.lease)?;
+    let saved = group::save(scene.serial, &scene.stored, &scene.group, &scene.members, scene.policy.lease)?;
+    if let Some(revision) = saved {
+        beside::make_room(scene.serial, revision)?;
+    }
     // News ends the answers that were given before, as a change does.
-    let changed = changed || scene.news;
+    let changed = saved.is_some() || scene.news;
     if scene.news || is_news_for_keepers(before, &scene.group) {
         notify::push(scene.serial, Push::Goal)?;
     }
@@ -129,10 +140,14 @@ fn end(scene: &Scene, before: &Group) -> Result<(), Error> {
     PENDING.with_borrow_mut(|pending| {
         let known = pending.iter_mut().find(|entry| entry.serial == scene.serial);
         match known {
-            Some(entry) => (entry.changed, entry.unsettled) = (entry.changed || changed, unsettled),
+            Some(entry) => {
+                (entry.changed, entry.unsettled) = (entry.changed || changed, unsettled);
+                entry.revision = saved.or(entry.revision);
+            }
             None => pending.push(Pending {
                 serial: scene.serial,
                 changed,
+                revision: saved,
                 unsettled,
                 answer: None,
                 undone: false,
@@ -159,7 +174,7 @@ fn is_unsettled(group: &Group) -> bool {
         let lost = node.session == Session::Lost && node.goal != State::Maintenance;
         !node.settled() || catching_up || unfed || node.leaving || node.stuck || lost
     };
-    group.election.is_some() || group.next_rule.is_some() || group.nodes.iter().any(restless)
+    group.behind || group.election.is_some() || group.next_rule.is_some() || group.nodes.iter().any(restless)
 }
 
 impl Scene {
@@ -188,6 +203,10 @@ impl Scene {
 /// The transaction has committed, and still holds its locks.
 pub fn at_commit() {
     for pending in PENDING.take() {
+        // Before anybody hears of it. When a part was undone the rows may say less; then the next change notes it.
+        if let Some(revision) = pending.revision.filter(|_| !pending.undone) {
+            beside::note(pending.serial, revision);
+        }
         // Without a board nothing was ever pending.
         let generation = pg::board(|board| {
             let slot = board.group(pending.serial)?;

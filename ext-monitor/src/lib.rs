@@ -11,6 +11,7 @@
 //! ```
 
 mod api;
+mod beside;
 mod board;
 mod error;
 mod evaluate;

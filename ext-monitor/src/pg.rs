@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, pg_shmem_init, pg_sys};
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use tokio::io::unix::AsyncFd;
 
@@ -49,6 +50,12 @@ pub fn now() -> Moment {
     // SAFETY: `time` is ours and large enough; the call cannot fail for a clock that Linux has had since 2.6.39.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     Moment((time.tv_sec as u64) * 1_000 + (time.tv_nsec as u64) / 1_000_000)
+}
+
+/// The directory of this server's data.
+pub fn data_dir() -> PathBuf {
+    // SAFETY: set once, long before any of us runs.
+    PathBuf::from(unsafe { CStr::from_ptr(pg_sys::DataDir) }.to_string_lossy().into_owned())
 }
 
 // ---- transactions

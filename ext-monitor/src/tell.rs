@@ -131,6 +131,27 @@ pub fn old_image(scene: &Scene, id: NodeId, boot: u64) -> Result<(), Error> {
     say(&Event { node: Some((member, node)), ..of_group(scene, &text) }).map(drop)
 }
 
+/// The rows are of an earlier time than what was told to the nodes: this monitor was put back from a copy.
+pub fn restored(scene: &Scene) -> Result<(), Error> {
+    let text = format!(
+        "{}: this monitor was restored from a copy of an earlier time. It decides nothing before all nodes have reported; \
+         pg_autoctl show state says who is awaited",
+        group_name(&scene.stored)
+    );
+    say(&of_group(scene, &text)).map(drop)
+}
+
+/// A report tells of what no row remembers.
+pub fn knows_more(scene: &Scene, id: NodeId) -> Result<(), Error> {
+    let (Some(member), Some(node)) = (scene.member(id), scene.group.node(id)) else { return Ok(()) };
+    let text = format!(
+        "{} has heard more from a monitor than this one remembers. It decides nothing before all nodes have reported; \
+         pg_autoctl show state says who is awaited",
+        name(member)
+    );
+    say(&Event { node: Some((member, node)), ..of_group(scene, &text) }).map(drop)
+}
+
 /// A node's states as they are with this event, on channel `state`.
 pub fn state(scene: &Scene, event: i64, member: &Member, node: &Node, health: Health) -> Result<(), Error> {
     let Stored { formation, number, .. } = &scene.stored;

@@ -348,7 +348,9 @@ impl Group {
         node.lsn = report.lsn;
         node.promotion = report.promotion;
         node.rule = report.rule;
-        node.in_force = report.in_force.clone().unwrap_or_default();
+        if let Some(in_force) = &report.in_force {
+            node.in_force.clone_from(in_force);
+        }
         node.checkpoint_timeline = report.checkpoint_timeline;
         node.in_recovery = report.in_recovery;
         node.fenced = report.fenced;

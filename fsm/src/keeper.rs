@@ -174,6 +174,13 @@ pub fn accepts(known: Term, assignment: &Assignment) -> bool {
     assignment.term >= known
 }
 
+/// Whether a node of the monitor with the epoch `known` obeys the one that answers: the same, or one that continues it. An epoch
+/// that nobody has told yet is accepted. A node is taken to another monitor by an operator, who has that one told (law 6).
+pub fn obeys(known: u64, assignment: &Assignment) -> bool {
+    let answers = assignment.epoch;
+    known == 0 || answers == 0 || answers == known || assignment.succeeds.contains(&known)
+}
+
 /// Whether a writer accepts an offer to write alone (see [`Assignment::offer`]): not while it is followed by enough of those
 /// that its rule in force waits for, or, where that waits for nobody, by anybody at all.
 pub fn accepts_offer(in_force: &Rule, followers: &BTreeSet<NodeId>) -> bool {

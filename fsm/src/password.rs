@@ -29,17 +29,12 @@ impl fmt::Debug for Password {
 }
 
 /// Whether a node that holds the password `held` is handed the group's newest one now. `writer_holds`: the number that the recorded
-/// writer holds, when that is another node. `awaited`: nodes of the group have yet to come to this monitor.
+/// writer holds, when that is another node.
 ///
 /// The writer is first, and gives its role the new one: until then what the others hold is what it accepts.
-pub fn is_due(
-    newest: PasswordNumber,
-    held: PasswordNumber,
-    writer_holds: Option<PasswordNumber>,
-    awaited: bool,
-) -> bool {
+pub fn is_due(newest: PasswordNumber, held: PasswordNumber, writer_holds: Option<PasswordNumber>) -> bool {
     let none = held == PasswordNumber(0);
-    held != newest && (none || !awaited && writer_holds.is_none_or(|number| number == newest))
+    held != newest && (none || writer_holds.is_none_or(|number| number == newest))
 }
 
 #[cfg(test)]
@@ -49,11 +44,10 @@ mod tests {
     #[test]
     fn the_writer_is_first_and_who_has_none_waits_for_nobody() {
         let (none, old, new) = (PasswordNumber(0), PasswordNumber(7), PasswordNumber(8));
-        assert!(is_due(new, old, None, false), "the writer itself, or there is none");
-        assert!(!is_due(new, old, Some(old), false) && is_due(new, old, Some(new), false));
-        assert!(is_due(new, none, Some(old), false) && is_due(new, none, None, true));
-        assert!(!is_due(new, old, None, true), "the nodes yet to come hold another");
-        assert!(!is_due(new, new, None, false) && !is_due(new, new, Some(old), false));
+        assert!(is_due(new, old, None), "the writer itself, or there is none");
+        assert!(!is_due(new, old, Some(old)) && is_due(new, old, Some(new)));
+        assert!(is_due(new, none, Some(old)) && is_due(new, none, None));
+        assert!(!is_due(new, new, None) && !is_due(new, new, Some(old)));
     }
 
     #[test]

@@ -57,11 +57,6 @@ pub fn begin(dir: &StateDir, pgdata: &Path) -> Result<()> {
     write(&inside, count_in(&beside)?)
 }
 
-/// A random number for one boot, never 0, that SQL can hold.
-pub fn fresh_life() -> u64 {
-    (rand::random::<u64>() >> 1) | 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,6 +67,10 @@ impl StateDir {
     pub fn passfile(&self) -> PathBuf {
         self.0.join("passfile")
     }
+    /// On a monitor, [`crate::revision::Revision`] of the group with that serial number, in two slots.
+    pub fn group(&self, serial: i32) -> PathBuf {
+        self.0.join(format!("group.{serial}"))
+    }
     /// Held by the helper: one per directory.
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")

@@ -41,6 +41,11 @@ pub fn fresh_token() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
+/// A random number, never 0, that SQL can hold: of one start of a node, or of one epoch of a monitor.
+pub fn fresh_number() -> u64 {
+    (rand::random::<u64>() >> 1) | 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ pub mod hba;
 pub mod identity;
 pub mod phase;
 pub mod restart;
+pub mod revision;
 pub mod secrets;
 pub mod slots;
 pub mod state;

@@ -8,6 +8,7 @@ use fsm::message::{Promotion, Upstream};
 use fsm::rule::Rule;
 use fsm::units::{NodeId, Term};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 const KIND: slots::Kind = *b"NODE";
 
@@ -46,7 +47,7 @@ pub struct State {
     /// Whom it follows.
     #[serde(default)]
     pub upstream: Option<Upstream>,
-    /// The monitor's epoch, kept for the day when a restored monitor must be told from the one before. 0: not known.
+    /// The epoch of the monitor that it obeys. 0: not known.
     #[serde(default, with = "as_text")]
     pub monitor_epoch: u64,
 }
@@ -71,6 +72,12 @@ impl State {
             upstream: None,
             monitor_epoch: 0,
         }
+    }
+
+    /// The other nodes of its group that it has kept in mind.
+    pub fn named(&self) -> BTreeSet<NodeId> {
+        let upstream = self.upstream.iter().map(|upstream| upstream.peer.node);
+        self.rule.members.iter().copied().chain(upstream).filter(|node| *node != self.node).collect()
     }
 
     /// What stands on the disk.
@@ -120,7 +127,6 @@ mod tests {
     use super::*;
     use fsm::message::Peer;
     use fsm::units::{Lsn, RuleNumber, Timeline};
-    use std::collections::BTreeSet;
 
     fn full(identity: &Identity) -> State {
         let peer = Peer { node: NodeId(2), host: "127.0.0.2".to_owned(), port: 5432 };

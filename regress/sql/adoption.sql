@@ -18,14 +18,14 @@ $$;
 \set rule {"number": 12, "wait_for": 1, "members": [1002, 1003]}
 \set none {"number": 0, "wait_for": 0, "members": []}
 
--- The writer first. It keeps its id, its term and its rule.
+-- The writer first. What it tells counts when all have come whom it names.
 SELECT pg_temp.adopt(1001, pg_temp.report(1001, 'primary', 12), :'rule');
-SELECT term, rule, awaited FROM pgautofailover.group_state WHERE formationid = 'moved';
+SELECT behind, term, rule, awaited FROM pgautofailover.group_state WHERE formationid = 'moved';
 SELECT r.term, writer, timeline FROM pgautofailover.reign r JOIN pgautofailover.group_state USING (groupserial) WHERE formationid = 'moved';
 SELECT dbname FROM pgautofailover.formation WHERE formationid = 'moved';
 
--- It is granted a lease, and hears no password yet: the others hold another one.
-SELECT answer->>'goal', answer->>'lease' IS NOT NULL, answer->'rule', answer->>'replication_password' IS NULL
+-- It is told nothing, and goes on as it is.
+SELECT answer->>'goal', answer->>'incomplete', answer->>'lease' IS NOT NULL, answer->'rule', answer->>'replication_password' IS NULL
   FROM (SELECT pgautofailover.keeper_report(('{"version": 1}' || pg_temp.report(1001, 'primary', 12))::text)::jsonb AS answer) AS said;
 
 -- No id that the group knows is given to anybody else.
@@ -58,6 +58,7 @@ SELECT stage.try('pg_temp.adopt(1102, pg_temp.report(1102, ''secondary''), ''{"n
 SELECT pgautofailover.remove_node(1003);
 SELECT pgautofailover.remove_node(1003, true);
 SELECT pgautofailover.remove_node(1003, true);
-SELECT awaited FROM pgautofailover.group_state WHERE formationid = 'moved';
+SELECT behind, term, awaited FROM pgautofailover.group_state WHERE formationid = 'moved';
+SELECT r.term, writer, timeline FROM pgautofailover.reign r JOIN pgautofailover.group_state USING (groupserial) WHERE formationid = 'moved';
 SELECT answer->>'goal', answer->'rule', answer->>'replication_password' IS NOT NULL
   FROM (SELECT pgautofailover.keeper_report(('{"version": 1}' || pg_temp.report(1001, 'primary', 12) || '{"followers": [1002]}')::text)::jsonb AS answer) AS said;

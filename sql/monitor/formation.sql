@@ -23,7 +23,12 @@ CREATE TABLE pgautofailover.group_state (
     election             jsonb,
     unleased             bool   NOT NULL DEFAULT false,
     wanted               bigint,
+    behind               bool   NOT NULL DEFAULT false,
     awaited              jsonb  NOT NULL DEFAULT '[]',
+    epoch                bigint NOT NULL
+        DEFAULT ('x' || pg_catalog.translate(pg_catalog.gen_random_uuid()::text, '-', ''))::bit(62)::bigint,
+    succeeds             jsonb  NOT NULL DEFAULT '[]',
+    revision             bigint NOT NULL DEFAULT 0,
     last_rule_number     bigint NOT NULL DEFAULT 0,
     longest_lease_ms     bigint NOT NULL DEFAULT 0,
     replication_password text   NOT NULL,
@@ -38,7 +43,11 @@ COMMENT ON COLUMN pgautofailover.group_state.next_rule IS 'the rule that is bein
 COMMENT ON COLUMN pgautofailover.group_state.election IS 'the election under way: its term, its winner, the rule of the winner''s reign';
 COMMENT ON COLUMN pgautofailover.group_state.unleased IS 'the writer may commit without a lease, so nobody else is eligible';
 COMMENT ON COLUMN pgautofailover.group_state.wanted IS 'the node that an operator wants as the next primary';
-COMMENT ON COLUMN pgautofailover.group_state.awaited IS 'nodes that a new monitor was told of and that have not come to it yet: nothing is decided before they have';
+COMMENT ON COLUMN pgautofailover.group_state.behind IS 'the nodes may know more than these rows, for the monitor was built from them or restored: nothing is decided before all who are awaited have reported';
+COMMENT ON COLUMN pgautofailover.group_state.awaited IS 'the nodes that have not reported since';
+COMMENT ON COLUMN pgautofailover.group_state.epoch IS 'random; another one when the monitor was restored';
+COMMENT ON COLUMN pgautofailover.group_state.succeeds IS 'the epochs that this one continues: nodes of any other do not obey';
+COMMENT ON COLUMN pgautofailover.group_state.revision IS 'how many changes the rows of the group have seen; noted beside PGDATA with each one';
 COMMENT ON COLUMN pgautofailover.group_state.longest_lease_ms IS 'the longest lease ever granted: one of that length may still run after a restart of the monitor';
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.group_state', '');
 

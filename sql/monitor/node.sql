@@ -31,6 +31,7 @@ CREATE TABLE pgautofailover.node_state (
     history             bigint NOT NULL DEFAULT 0,
     promotion           jsonb,
     rule_number         bigint NOT NULL DEFAULT 0,
+    in_force            jsonb  NOT NULL DEFAULT '{"number": 0, "wait_for": 0, "members": []}',
     checkpoint_tli      int    NOT NULL DEFAULT 0,
     in_recovery         bool   NOT NULL DEFAULT false,
     fenced              bool   NOT NULL DEFAULT false,
@@ -55,6 +56,7 @@ COMMENT ON COLUMN pgautofailover.node_state.pledge IS 'the highest term that the
 COMMENT ON COLUMN pgautofailover.node_state.history IS 'the recorded term whose history its WAL follows';
 COMMENT ON COLUMN pgautofailover.node_state.promotion IS 'the promotion that it made last';
 COMMENT ON COLUMN pgautofailover.node_state.rule_number IS 'the rule in force on it';
+COMMENT ON COLUMN pgautofailover.node_state.in_force IS 'the same in full, or the one it had when it wrote last';
 COMMENT ON COLUMN pgautofailover.node_state.checkpoint_tli IS 'timeline of its last checkpoint, the one that pg_rewind reads';
 COMMENT ON COLUMN pgautofailover.node_state.fenced IS 'nothing commits there';
 COMMENT ON COLUMN pgautofailover.node_state.leaving IS 'it said goodbye';

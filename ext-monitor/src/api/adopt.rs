@@ -114,6 +114,10 @@ fn take_over(scene: &mut Scene, newcomer: &Newcomer) -> Result<(), Error> {
     // Adopted before: what has changed since, the node's keeper tells.
     let known = scene.member(id);
     if known.is_some_and(|known| (known.host.as_str(), known.port) == (newcomer.host, newcomer.port)) {
+        // An operator's word that this monitor is the one to obey.
+        if ![0, scene.group.epoch].contains(&newcomer.report.epoch) {
+            scene.group.succeeds.insert(newcomer.report.epoch);
+        }
         return Ok(());
     }
     node::lock_ids()?;
@@ -143,12 +147,11 @@ fn take_over(scene: &mut Scene, newcomer: &Newcomer) -> Result<(), Error> {
             "Give the formation and the group that the node had.",
         );
     }
-    for member in newcomer.rule.members.iter().filter(|member| scene.member(**member).is_none()) {
+    let named = newcomer.rule.members.union(&newcomer.report.named);
+    for member in named.filter(|member| scene.member(**member).is_none()) {
         if node::is_known(*member)? {
             return taken(
-                format!(
-                    "node {member}, which commits of node {id} wait for, has the id of another node here"
-                ),
+                format!("node {member}, which node {id} knows of, has the id of another node here"),
                 "Take the nodes to a monitor that does not know other nodes yet.",
             );
         }
@@ -156,19 +159,18 @@ fn take_over(scene: &mut Scene, newcomer: &Newcomer) -> Result<(), Error> {
     if newcomer.system_identifier != 0 {
         check_cluster(scene, id, newcomer.system_identifier)?;
     }
-    let (policy, now) = (scene.policy, scene.now);
+    let now = scene.now;
     operate::adopt(
         &mut scene.group,
         &newcomer.report,
         &newcomer.rule,
         newcomer.priority,
         newcomer.quorum,
-        &policy,
         now,
     )
     .map_err(|why| Error::Refused { what: "adopting the node", why })?;
     // Nobody may be given an id that this group knows, be it of a node that is still to come.
-    for id in newcomer.rule.members.iter().copied().chain([id]) {
+    for id in newcomer.rule.members.union(&newcomer.report.named).copied().chain([id]) {
         node::take_id(id)?;
     }
     let adopted = scene.group.node(id).ok_or(Error::UnknownNode(id))?;

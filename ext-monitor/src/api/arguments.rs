@@ -151,7 +151,7 @@ pub fn desired_id(id: i64) -> Result<NodeId, Error> {
 
 /// Whether the numbers of a group that comes from another monitor leave room for those that follow.
 pub fn room_after(report: &Report, rule: &Rule) -> Result<(), Error> {
-    let members = rule.members.iter().map(|id| id.0.cast_unsigned());
+    let members = rule.members.union(&report.named).map(|id| id.0.cast_unsigned());
     let numbers = [report.term.0, report.pledge.0, report.history.0, rule.number.0];
     if numbers.iter().copied().chain(members).all(|number| number <= LARGEST_TAKEN_OVER) {
         return Ok(());
@@ -183,12 +183,16 @@ pub fn report(text: &str) -> Result<Report, Error> {
     let timelines_fit = timelines.iter().flatten().all(|timeline| i32::try_from(timeline.0).is_ok());
     if !timelines_fit
         || numbers.iter().any(|number| *number > LARGEST_NUMBER)
-        || i64::try_from(report.life).is_err()
+        || [report.life, report.epoch].iter().any(|number| i64::try_from(*number).is_err())
     {
         return Err(Error::BadReport("one of its numbers is too large to be true".into()));
     }
-    if report.followers.len() > MAX_NODES {
-        return Err(Error::BadReport("it names more followers than there can be nodes".into()));
+    if report.followers.len() > MAX_NODES || report.named.len() > MAX_NODES {
+        return Err(Error::BadReport("it names more nodes than there can be".into()));
+    }
+    let named = report.named.iter().all(|id| node_id(id.0).is_ok());
+    if !named || report.in_force.as_ref().is_some_and(|rule| !is_possible(rule)) {
+        return Err(Error::BadReport("it tells of nodes or of a rule that no monitor makes".into()));
     }
     report.note = report.note.map(|note| {
         let plain: String = note.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -200,15 +204,19 @@ pub fn report(text: &str) -> Result<Report, Error> {
 /// The rule in force on a node.
 pub fn rule(text: &str) -> Result<Rule, Error> {
     let rule: Rule = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-    let whole = rule.wait_for as usize <= rule.members.len() && rule.is_empty() == rule.members.is_empty();
-    let known = rule.members.len() < MAX_NODES && rule.members.iter().all(|id| node_id(id.0).is_ok());
-    if whole && known && rule.number.0 <= LARGEST_NUMBER {
+    if is_possible(&rule) {
         return Ok(rule);
     }
     Err(bad(
         format!("rule {} is not one that a monitor makes", rule.number),
         "Give the node's own report, and the rule in force on it.",
     ))
+}
+
+fn is_possible(rule: &Rule) -> bool {
+    let whole = rule.wait_for as usize <= rule.members.len() && rule.is_empty() == rule.members.is_empty();
+    let known = rule.members.len() < MAX_NODES && rule.members.iter().all(|id| node_id(id.0).is_ok());
+    whole && known && rule.number.0 <= LARGEST_NUMBER
 }
 
 fn unreadable(error: &serde_json::Error) -> Error {

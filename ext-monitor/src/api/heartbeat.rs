@@ -11,12 +11,13 @@ use crate::store::node::Member;
 use crate::{gucs, notify, pg, session, tell};
 use fsm::group::{Group, Session};
 use fsm::message::{Assignment, Peer, Promotion, Receiver, Report, Upstream, VERSION};
-use fsm::monitor;
 use fsm::monitor::facts::Health;
+use fsm::monitor::{self, resume};
 use fsm::password::{self, Password};
 use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Lsn, Millis, NodeId, RuleNumber, Term, Timeline};
+use node_files::identity;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 
@@ -143,6 +144,10 @@ fn hear(scene: &mut Scene, report: &Report, session: Session) -> Result<(), Erro
     let (id, now) = (report.node, scene.now);
     let found_out = |scene: &Scene| scene.group.node(id).and_then(|node| node.old_image);
     let before = found_out(scene);
+    if !scene.group.behind && resume::knows_more(&scene.group, report) {
+        resume::await_everybody(&mut scene.group, identity::fresh_number());
+        tell::knows_more(scene, id)?;
+    }
     scene.group.hear(report, session, now);
     match found_out(scene).filter(|image| before != Some(*image)) {
         Some(_) => tell::old_image(scene, id, report.boot),
@@ -173,6 +178,15 @@ fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
         // The rules have just let it go: this is the last that it hears from us.
         return Ok(blank(report.node, State::Dropped, scene.group.term, scene.serial));
     };
+    let blank = Assignment {
+        epoch: scene.group.epoch,
+        succeeds: scene.group.succeeds.clone(),
+        incomplete: draft.incomplete,
+        ..blank(report.node, draft.goal, draft.term, scene.serial)
+    };
+    if draft.incomplete {
+        return Ok(blank);
+    }
     let upstream = draft.upstream.and_then(|upstream| {
         Some(Upstream {
             peer: peer(scene, upstream.node)?,
@@ -190,15 +204,14 @@ fn assignment(scene: &Scene, report: &Report) -> Result<Assignment, Error> {
         offer: draft.offer,
         upstream,
         count_on_from: draft.count_on_from,
-        incomplete: scene.group.is_incomplete(),
         peers: others.filter_map(|node| peer(scene, node.id)).collect(),
         replication_password: replication_password(scene, report),
         monitor_password: scene
             .stored
             .node_password
             .clone()
-            .filter(|newest| !scene.group.is_incomplete() && newest.number != report.passwords.monitor),
-        ..blank(report.node, draft.goal, draft.term, scene.serial)
+            .filter(|newest| newest.number != report.passwords.monitor),
+        ..blank
     })
 }
 
@@ -208,8 +221,7 @@ fn replication_password(scene: &Scene, report: &Report) -> Option<Password> {
         scene.group.writer().filter(|writer| writer.id != report.node && scene.group.election.is_none());
     let writer_holds =
         writer.and_then(|writer| scene.member(writer.id)).map(|member| member.passwords.replication);
-    let awaited = scene.group.is_incomplete();
-    let due = password::is_due(newest.number, report.passwords.replication, writer_holds, awaited);
+    let due = password::is_due(newest.number, report.passwords.replication, writer_holds);
     due.then(|| newest.clone())
 }
 
@@ -225,6 +237,8 @@ fn blank(node: NodeId, goal: State, term: Term, serial: i32) -> Assignment {
         upstream: None,
         peers: Vec::new(),
         incomplete: false,
+        epoch: 0,
+        succeeds: Default::default(),
         count_on_from: None,
         channel: notify::channel(serial),
         replication_password: None,

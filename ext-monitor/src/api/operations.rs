@@ -7,7 +7,7 @@ use crate::evaluate::evaluate;
 use crate::refuse::About;
 use crate::store::{group, node};
 use crate::tell;
-use fsm::monitor::operate;
+use fsm::monitor::{operate, resume};
 use fsm::units::NodeId;
 use pgrx::prelude::*;
 
@@ -72,7 +72,7 @@ fn remove(id: NodeId, force: bool) -> Result<bool, Error> {
     if force && let Some(serial) = group::awaiting(id)? {
         let (found, _) = evaluate(serial, |scene| {
             tell::command(scene, None, &format!("{REMOVE} by force of node {id}, which is awaited"))?;
-            Ok(operate::give_up(&mut scene.group, id))
+            Ok(resume::give_up(&mut scene.group, id))
         })?;
         return Ok(found);
     }

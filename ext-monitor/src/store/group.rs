@@ -9,6 +9,7 @@ use fsm::group::{Election, Group, NextRule, Reign};
 use fsm::password::Password;
 use fsm::rule::Rule;
 use fsm::units::{Millis, Moment, NodeId, RuleNumber, Term};
+use node_files::revision::Revision;
 use pgrx::{JsonB, pg_sys};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -49,8 +50,16 @@ pub struct Head {
     pub unleased: bool,
     /// See [`Group::wanted`].
     pub wanted: Option<NodeId>,
+    /// See [`Group::behind`].
+    pub behind: bool,
     /// See [`Group::awaited`].
     pub awaited: BTreeSet<NodeId>,
+    /// See [`Group::epoch`].
+    pub epoch: u64,
+    /// See [`Group::succeeds`].
+    pub succeeds: BTreeSet<u64>,
+    /// How many changes the group's rows have seen.
+    pub revision: u64,
     /// See [`Group::last_rule_number`].
     pub last_rule_number: RuleNumber,
     /// The longest lease ever granted: after a restart of the monitor one of that length may still run.
@@ -136,7 +145,8 @@ SELECT jsonb_build_object(
   'node_password', (SELECT jsonb_build_object('number', w.number, 'text', w.password) FROM pgautofailover.node_password w),
   'head', jsonb_build_object(
      'term', g.term, 'rule', g.rule, 'next_rule', g.next_rule, 'election', g.election, 'unleased', g.unleased,
-     'wanted', g.wanted, 'awaited', g.awaited,
+     'wanted', g.wanted, 'behind', g.behind, 'awaited', g.awaited, 'epoch', g.epoch, 'succeeds', g.succeeds,
+     'revision', g.revision,
      'last_rule_number', g.last_rule_number, 'longest_lease_ms', g.longest_lease_ms),
   'reigns', coalesce(
      (SELECT jsonb_agg(jsonb_build_object('term', r.term, 'writer', r.writer, 'timeline', r.timeline,
@@ -151,7 +161,7 @@ SELECT jsonb_build_object(
          'state', jsonb_build_object(
             'priority', n.candidatepriority, 'quorum', n.replicationquorum, 'goal', n.goalstate, 'wish', n.wish,
             'reported', n.reportedstate, 'term', n.term, 'pledge', n.pledge, 'history', n.history,
-            'timeline', n.reportedtli, 'promotion', n.promotion, 'rule', n.rule_number,
+            'timeline', n.reportedtli, 'promotion', n.promotion, 'rule', n.rule_number, 'in_force', n.in_force,
             'checkpoint_timeline', n.checkpoint_tli, 'in_recovery', n.in_recovery, 'fenced', n.fenced,
             'leaving', n.leaving, 'stuck', n.stuck, 'receiver', n.receiver, 'followers', n.followers,
             'boots', jsonb_build_object('count', n.boot, 'life', n.life), 'old_image', n.old_image),
@@ -168,6 +178,11 @@ pub fn load(serial: i32) -> Result<Stored, Error> {
 }
 
 impl Stored {
+    /// What its rows have come to.
+    pub fn revision(&self) -> Revision {
+        Revision { epoch: self.head.epoch, number: self.head.revision }
+    }
+
     /// The group as a value, with what the board knows of the moment. `granted_until` is what the board says.
     pub fn group(&self, board: &mut Board, granted_until: Moment, margin: Millis) -> Group {
         let from_before = board.started.plus(self.head.longest_lease_ms).plus(margin);
@@ -185,7 +200,10 @@ impl Stored {
             last_rule_number: self.head.last_rule_number,
             number_sync_standbys: self.number_sync_standbys,
             wanted: self.head.wanted,
+            behind: self.head.behind,
             awaited: self.head.awaited.clone(),
+            epoch: self.head.epoch,
+            succeeds: self.head.succeeds.clone(),
             granted_until: granted_until.max(from_before),
             monitor_started: board.started,
             nodes,
@@ -193,44 +211,51 @@ impl Stored {
     }
 }
 
-/// Writes what has changed from `before`, with the nodes described in `members`. True when anything had.
+/// Writes what has changed from `before`, with the nodes described in `members`. What the rows have come to when anything had.
 pub fn save(
     serial: i32,
     before: &Stored,
     group: &Group,
     members: &[Member],
     lease: Millis,
-) -> Result<bool, Error> {
-    let head = Head {
+) -> Result<Option<Revision>, Error> {
+    let mut head = Head {
         term: group.term,
         rule: group.rule.clone(),
         next_rule: group.next_rule.clone(),
         election: group.election.clone(),
         unleased: group.unleased,
         wanted: group.wanted,
+        behind: group.behind,
         awaited: group.awaited.clone(),
+        epoch: group.epoch,
+        succeeds: group.succeeds.clone(),
+        revision: before.head.revision,
         last_rule_number: group.last_rule_number,
         longest_lease_ms: before.head.longest_lease_ms.max(lease),
     };
-    let mut changed = node::save(serial, &before.members, group, members)?;
-    if head != before.head {
-        changed = true;
-        write(
-            "UPDATE pgautofailover.group_state g
-                SET term = x.term, rule = x.rule, next_rule = x.next_rule, election = x.election,
-                    unleased = x.unleased, wanted = x.wanted, awaited = x.awaited, last_rule_number = x.last_rule_number,
-                    longest_lease_ms = x.longest_lease_ms
-               FROM pg_catalog.jsonb_to_record($2) AS x(term bigint, rule jsonb, next_rule jsonb, election jsonb,
-                    unleased bool, wanted bigint, awaited jsonb, last_rule_number bigint, longest_lease_ms bigint)
-              WHERE g.groupserial = $1",
-            &[serial.into(), JsonB(serde_json::to_value(&head)?).into()],
-        )?;
-    }
-    if group.reigns != before.reigns {
-        changed = true;
+    let nodes_changed = node::save(serial, &before.members, group, members)?;
+    let reigns_changed = group.reigns != before.reigns;
+    if reigns_changed {
         save_reigns(serial, &before.reigns, &group.reigns)?;
     }
-    Ok(changed)
+    if head == before.head && !nodes_changed && !reigns_changed {
+        return Ok(None);
+    }
+    head.revision += 1;
+    write(
+        "UPDATE pgautofailover.group_state g
+            SET term = x.term, rule = x.rule, next_rule = x.next_rule, election = x.election,
+                unleased = x.unleased, wanted = x.wanted, behind = x.behind, awaited = x.awaited, epoch = x.epoch,
+                succeeds = x.succeeds, revision = x.revision, last_rule_number = x.last_rule_number,
+                longest_lease_ms = x.longest_lease_ms
+           FROM pg_catalog.jsonb_to_record($2) AS x(term bigint, rule jsonb, next_rule jsonb, election jsonb,
+                unleased bool, wanted bigint, behind bool, awaited jsonb, epoch bigint, succeeds jsonb, revision bigint,
+                last_rule_number bigint, longest_lease_ms bigint)
+          WHERE g.groupserial = $1",
+        &[serial.into(), JsonB(serde_json::to_value(&head)?).into()],
+    )?;
+    Ok(Some(Revision { epoch: head.epoch, number: head.revision }))
 }
 
 fn save_reigns(serial: i32, before: &[Reign], after: &[Reign]) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use fsm::boots::{Boots, OldImage};
 use fsm::group::{Group, Node, Probe, Session};
 use fsm::message::{Promotion, Receiver};
 use fsm::password::Passwords;
+use fsm::rule::Rule;
 use fsm::state::State;
 use fsm::units::{Lsn, Moment, NodeId, RuleNumber, Term, Timeline};
 use pgrx::JsonB;
@@ -56,6 +57,7 @@ pub struct NodeState {
     pub timeline: Timeline,
     pub promotion: Option<Promotion>,
     pub rule: RuleNumber,
+    pub in_force: Rule,
     pub checkpoint_timeline: Timeline,
     pub in_recovery: bool,
     pub fenced: bool,
@@ -82,6 +84,7 @@ impl NodeState {
             timeline: node.timeline,
             promotion: node.promotion,
             rule: node.rule,
+            in_force: node.in_force.clone(),
             checkpoint_timeline: node.checkpoint_timeline,
             in_recovery: node.in_recovery,
             fenced: node.fenced,
@@ -113,6 +116,7 @@ impl Member {
             lsn: slot.and_then(|slot| slot.heard.and(Some(slot.lsn))).unwrap_or(self.lsn),
             promotion: state.promotion,
             rule: state.rule,
+            in_force: state.in_force.clone(),
             checkpoint_timeline: state.checkpoint_timeline,
             in_recovery: state.in_recovery,
             fenced: state.fenced,
@@ -267,7 +271,7 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
                 statechangetime = CASE WHEN $2 THEN pg_catalog.clock_timestamp() ELSE n.statechangetime END,
                 candidatepriority = s.priority, replicationquorum = s.quorum, goalstate = s.goal,
                 wish = s.wish, reportedstate = s.reported, term = s.term, pledge = s.pledge, history = s.history,
-                reportedtli = s.timeline, promotion = s.promotion, rule_number = s.rule,
+                reportedtli = s.timeline, promotion = s.promotion, rule_number = s.rule, in_force = s.in_force,
                 checkpoint_tli = s.checkpoint_timeline, in_recovery = s.in_recovery, fenced = s.fenced,
                 leaving = s.leaving, stuck = s.stuck, receiver = s.receiver, followers = s.followers,
                 boot = (s.boots->>'count')::bigint, life = (s.boots->>'life')::bigint, old_image = s.old_image,
@@ -279,7 +283,7 @@ fn update(member: &Member, state_changed: bool) -> Result<(), Error> {
                 pg_catalog.jsonb_to_record(x.state) AS s(priority int, quorum bool,
                 goal pgautofailover.replication_state, wish pgautofailover.replication_state,
                 reported pgautofailover.replication_state, term bigint,
-                pledge bigint, history bigint, timeline int, promotion jsonb, rule bigint, checkpoint_timeline int,
+                pledge bigint, history bigint, timeline int, promotion jsonb, rule bigint, in_force jsonb, checkpoint_timeline int,
                 in_recovery bool, fenced bool, leaving bool, stuck bool, receiver text, followers jsonb, boots jsonb, old_image jsonb)
           WHERE n.nodeid = x.id",
         &[JsonB(serde_json::to_value(member)?).into(), state_changed.into()],

@@ -42,8 +42,9 @@ fn wait(facts: &Facts) -> Option<Wait> {
     if group.is_incomplete() {
         let who = if group.awaited.is_empty() { "the primary".to_owned() } else { names(&group.awaited) };
         return waits(
-            format!("{who} of the former monitor to come to this one"),
-            "pg_autoctl config set pg_autoctl.monitor there; pg_autoctl drop node --force for one that is gone for good",
+            format!("{who} to report to this monitor, which may know less than its nodes"),
+            "their reports; pg_autoctl config set pg_autoctl.monitor on one that is not of this monitor yet; pg_autoctl drop node --force \
+             for one that is gone for good",
         );
     }
     if let Some(election) = &group.election {
@@ -141,6 +142,15 @@ fn writer_waits(facts: &Facts, writer: &Node) -> Option<Wait> {
     if !facts.in_contact(writer) {
         return Some(absence(facts, writer));
     }
+    if writer.old_image.is_some() {
+        return waits(
+            format!(
+                "a standby that has what node {id} has lost, whose disk is one of an earlier time: {}",
+                why_no_election(facts)
+            ),
+            "the start of such a standby, or the later disk; when both are gone for good: pg_autoctl perform force-promotion",
+        );
+    }
     if writer.goal == State::Draining {
         return waits(
             format!("node {id} to hand over its role"),
@@ -194,6 +204,12 @@ fn why_no_election(facts: &Facts) -> String {
     }
     if !facts.held_by(&ready) {
         let members = group.members();
+        let old = |id: &&NodeId| {
+            group.node(**id).is_some_and(|node| node.old_image.is_some() && facts.in_contact(node))
+        };
+        if let Some(id) = members.iter().find(old) {
+            return format!("node {id} runs on a disk of an earlier time, and may lack commits");
+        }
         let away: BTreeSet<NodeId> = members.difference(&ready).copied().collect();
         return format!("commits may be on {} alone, away as well", any_of(&away));
     }

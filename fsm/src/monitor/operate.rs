@@ -333,10 +333,13 @@ pub fn adopt(
         {
             return Err(Refusal::ForeignTerm);
         }
-    } else if report.pledge > report.history || report.term > report.history {
-        return Err(Refusal::ForeignTerm);
-    } else if !group.behind && report.term > group.term {
-        return Err(Refusal::ForeignTerm);
+    } else {
+        let heard = report.pledge.max(report.term);
+        // One that follows has heard of nothing later than what it follows, unless an election is under way.
+        if (group.behind && goal.follows() && heard > report.history) || (!group.behind && heard > group.term)
+        {
+            return Err(Refusal::ForeignTerm);
+        }
     }
     if report.epoch > 0 {
         group.succeeds.insert(report.epoch);

@@ -153,7 +153,13 @@ fn goal(node: &Node, writer: Option<&Node>, in_force: &Rule) -> State {
 /// The writer goes on, or gets its role back. A rule may have been on its way to it that nobody remembers: until it has confirmed
 /// the one that it had under a new number, it alone has every commit.
 fn keep_writing(group: &mut Group, writer: &Node) {
-    let in_force = &writer.in_force;
+    let mut in_force = writer.in_force.clone();
+    let there: BTreeSet<NodeId> =
+        in_force.members.iter().filter(|id| group.node(**id).is_some()).copied().collect();
+    // Who was given up is not waited for any more. That nobody is left to wait for is for other rules to say.
+    if !there.is_empty() {
+        in_force.members = there;
+    }
     group.unleased = if writer.reported.writes() { writer.reported.unleased() } else { in_force.is_empty() };
     let goal = match (group.unleased, writer.reported) {
         (true, State::Single) if group.nodes.len() == 1 => State::Single,
@@ -165,7 +171,7 @@ fn keep_writing(group: &mut Group, writer: &Node) {
         group.rule = Rule { number: group.last_rule_number, ..Rule::default() };
     } else {
         group.rule = Rule { number: in_force.number, wait_for: 1, members: BTreeSet::from([writer.id]) };
-        group.next_rule = Some(NextRule { rule: in_force.clone(), offered: false });
+        group.next_rule = Some(NextRule { rule: in_force, offered: false });
     }
     if let Some(node) = group.node_mut(writer.id).filter(|node| node.goal != State::Dropped) {
         node.goal = goal;
@@ -182,17 +188,4 @@ fn rely_on_everybody(group: &mut Group, writer: Option<&Node>) {
     let others: BTreeSet<NodeId> =
         group.nodes.iter().filter(counts).filter(|_| !group.unleased).map(|node| node.id).collect();
     group.rule = Rule::over(group.last_rule_number, others, 1);
-}
-
-/// What a group that is behind waits for, and which words end the wait.
-pub fn note(group: &Group) -> Option<String> {
-    if !group.behind {
-        return None;
-    }
-    let ids: Vec<String> = group.awaited.iter().map(NodeId::to_string).collect();
-    let who = if ids.is_empty() { "the primary".to_owned() } else { format!("node {}", ids.join(", node ")) };
-    Some(format!(
-        "this monitor may know less than the nodes, and decides nothing before {who} has reported: start it, or take it here with \
-         pg_autoctl config set pg_autoctl.monitor, or give it up for good with pgautofailover.remove_node(ID, force => true)"
-    ))
 }

@@ -22,6 +22,11 @@ fn note(scene: &Scene, id: i64) -> Option<String> {
     images::note(&facts, scene.group.node(NodeId(id)).expect("a node of the scene"))
 }
 
+fn explain(scene: &Scene) -> String {
+    let explained = fsm::monitor::explain::explain(&Facts::new(&scene.group, &scene.policy, scene.now));
+    explained.wait.map(|wait| format!("{} ({})", wait.waits_for, wait.ends_by)).unwrap_or_default()
+}
+
 #[test]
 fn a_standby_on_an_old_disk_is_no_candidate_until_it_is_covered() {
     let mut scene = Scene::settled(2, 0);
@@ -35,6 +40,11 @@ fn a_standby_on_an_old_disk_is_no_candidate_until_it_is_covered() {
     scene.wait(120);
     assert_eq!(scene.rules(), [""; 0], "what only the primary has is not given up");
     assert!(note(&scene, 2).is_some_and(|note| note.contains("no candidate until")), "{:?}", note(&scene, 2));
+    let wait = explain(&scene);
+    assert!(
+        wait.contains("node 1, the primary, which is away: node 2 runs on a disk of an earlier time"),
+        "{wait}"
+    );
     scene.start(1);
     scene.settle();
     assert_eq!(scene.goals(), [Primary, Secondary]);
@@ -138,6 +148,7 @@ fn a_lone_node_waits_for_an_operator() {
     assert_eq!(scene.rules(), ["the primary is an old image"]);
     assert_eq!(scene.goals(), [Demoted]);
     assert!(note(&scene, 1).is_some_and(|note| note.contains("does not write by it")));
+    assert!(explain(&scene).contains("perform force-promotion"), "{}", explain(&scene));
     let gap = force::force_promotion(&mut scene.group, NodeId(1), &scene.policy, scene.now);
     assert!(gap.is_ok_and(|gap| gap.others.is_empty()));
     scene.settle();

@@ -3,7 +3,7 @@
 use crate::scene::Scene;
 use fsm::message::Receiver;
 use fsm::monitor::operate::{self, Refusal};
-use fsm::monitor::resume;
+use fsm::monitor::{Facts, explain, resume};
 use fsm::state::State::*;
 use fsm::units::{NodeId, Term};
 use std::collections::BTreeSet;
@@ -63,12 +63,13 @@ fn a_standby_that_was_lost_since_is_not_elected() {
     scene.keeper(2).report.receiver = Receiver::Lost;
     scene.wait(120);
     assert_eq!((scene.rules(), awaited(&scene)), (vec![], vec![1]));
-    let note = resume::note(&scene.group).expect("what it waits for");
-    assert!(note.contains("before node 1 has reported"), "{note}");
+    let wait = explain::explain(&Facts::new(&scene.group, &scene.policy, scene.now))
+        .wait
+        .expect("what it waits for");
+    assert!(wait.waits_for.starts_with("node 1 to report to this monitor"), "{wait:?}");
     scene.keeper(1).alive = true;
     scene.settle();
     assert_eq!((scene.goals(), scene.members()), (vec![Primary, Secondary], vec![2]));
-    assert_eq!(resume::note(&scene.group), None);
 }
 
 /// An election was under way when the monitor was lost: nobody knows whom it has recorded, so there is a new one.
