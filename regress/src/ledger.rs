@@ -1,7 +1,7 @@
 //! The first oracle: writers that remember each acknowledged row. In the end every one of them must be there. A write
 //! that failed is unknown: it may be there or not.
 use crate::cluster::Cluster;
-use crate::deadlines::WRITE;
+use crate::deadlines::{CONNECT, WRITE};
 use crate::server::Server;
 use crate::session::Session;
 use std::collections::HashSet;
@@ -11,10 +11,25 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio_postgres::Config;
 
-/// Between two rows of one writer.
-const PACE: Duration = Duration::from_millis(3);
-/// Before a writer tries to connect again.
-const RETRY: Duration = Duration::from_millis(10);
+/// How an application behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How many writers there are.
+    pub writers: usize,
+    /// Between two rows of one writer.
+    pub pace: Duration,
+    /// Before a writer tries to connect again.
+    pub retry: Duration,
+    /// After this long without an answer a writer turns to another server, be it while it logs in or while it writes.
+    pub patience: Duration,
+}
+
+impl Manner {
+    /// An ordinary application.
+    pub fn usual(writers: usize) -> Manner {
+        Manner { writers, pace: Duration::from_millis(3), retry: Duration::from_millis(10), patience: WRITE }
+    }
+}
 
 /// Writers at work, each with one connection to whichever node takes writes.
 pub struct Ledger {
@@ -31,14 +46,14 @@ struct Shared {
 }
 
 impl Ledger {
-    /// Starts that many writers.
-    pub fn start(cluster: &Cluster, writers: usize) -> Ledger {
+    /// Starts the writers.
+    pub fn start(cluster: &Cluster, manner: Manner) -> Ledger {
         let shared = Arc::new(Shared::default());
         let config = cluster.any_node();
-        let writers = (0..writers)
+        let writers = (0..manner.writers)
             .map(|_| {
                 let (shared, config) = (Arc::clone(&shared), config.clone());
-                thread::spawn(move || shared.write(&config))
+                thread::spawn(move || shared.write(&config, manner))
             })
             .collect();
         Ledger { shared, writers }
@@ -87,26 +102,26 @@ impl Shared {
         self.acknowledged.lock().expect("no writer panics with the ledger in its hand")
     }
 
-    fn write(&self, config: &Config) {
+    fn write(&self, config: &Config, manner: Manner) {
         while !self.stop.load(Ordering::Relaxed) {
-            match Session::open(config) {
-                Ok(session) => self.write_until_it_fails(&session),
-                Err(_) => thread::sleep(RETRY),
+            match Session::open_within(config, manner.patience.min(CONNECT)) {
+                Ok(session) => self.write_until_it_fails(&session, manner),
+                Err(_) => thread::sleep(manner.retry),
             }
         }
     }
 
-    fn write_until_it_fails(&self, session: &Session) {
+    fn write_until_it_fails(&self, session: &Session, manner: Manner) {
         while !self.stop.load(Ordering::Relaxed) {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            match session.write("INSERT INTO ledger (id) VALUES ($1)", &[&id], WRITE) {
+            match session.write("INSERT INTO ledger (id) VALUES ($1)", &[&id], manner.patience) {
                 Ok(_) => self.acknowledged().push((id, Instant::now())),
                 Err(_) => {
                     self.unknown.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
             }
-            thread::sleep(PACE);
+            thread::sleep(manner.pace);
         }
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod address;
+pub mod bench;
 pub mod chaos;
 pub mod cluster;
 pub mod deadlines;

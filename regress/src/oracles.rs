@@ -1,7 +1,7 @@
 //! Both oracles at once: load on a cluster, and the two promises that are checked when it ends.
 use crate::cluster::Cluster;
 use crate::deadlines::FAILOVER;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Manner};
 use crate::server::Server;
 use crate::wait;
 use crate::witness::Witness;
@@ -28,7 +28,10 @@ pub struct Counts {
 impl Oracles {
     /// Starts writing and watching.
     pub fn start(cluster: &Cluster) -> Oracles {
-        let oracles = Oracles { ledger: Ledger::start(cluster, WRITERS), witness: Witness::start(cluster) };
+        let oracles = Oracles {
+            ledger: Ledger::start(cluster, Manner::usual(WRITERS)),
+            witness: Witness::start(cluster),
+        };
         oracles.wait_for_writes();
         oracles
     }

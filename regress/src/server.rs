@@ -102,6 +102,15 @@ impl Server {
         text.lines().nth(line).map(|line| line.trim().to_owned())
     }
 
+    /// The directory of its Unix socket, while it runs.
+    pub fn socket(&self) -> String {
+        self.socket_if_running().unwrap_or_else(|| panic!("{} is not running", self.name))
+    }
+
+    fn socket_if_running(&self) -> Option<String> {
+        self.lock_file_line(4)
+    }
+
     /// Connection settings of the application.
     pub fn app(&self) -> Config {
         target(&self.host, self.port, APP, APP_PASSWORD, "postgres")
@@ -114,7 +123,7 @@ impl Server {
 
     /// Runs SQL as the superuser over the server's own Unix socket.
     pub fn superuser(&self, database: &str, sql: &str) -> Result<String, String> {
-        let socket = self.lock_file_line(4).ok_or("no socket directory in postmaster.pid")?;
+        let socket = self.socket_if_running().ok_or("no socket directory in postmaster.pid")?;
         let output = self
             .account
             .command(self.install.program("psql"))

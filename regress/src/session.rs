@@ -62,12 +62,17 @@ pub struct Session {
 impl Session {
     /// Connects to the first of the config's hosts that will do.
     pub fn open(config: &Config) -> Result<Session, SqlError> {
+        Session::open_within(config, CONNECT)
+    }
+
+    /// The same with another limit for each log-in.
+    pub fn open_within(config: &Config, limit: Duration) -> Result<Session, SqlError> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
         // One by one, as libpq does: the limit is for all of a log-in, and a host that accepts and never answers is passed over.
         let mut last = SqlError { code: None, message: "no host to connect to".to_owned() };
         for config in one_by_one(config) {
             let target = secured(&config);
-            let opened = within(&runtime, CONNECT, async {
+            let opened = within(&runtime, limit, async {
                 let (client, connection) = target.connect().await?;
                 // It ends with the client; what went wrong is told to the statement that was under way.
                 tokio::spawn(async { drop(connection.await) });

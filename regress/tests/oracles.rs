@@ -1,6 +1,6 @@
 //! The checkers, checked: two servers that know nothing of each other must be found out.
 use regress::cluster::Cluster;
-use regress::ledger::Ledger;
+use regress::ledger::{Ledger, Manner};
 use regress::server::{APP, APP_PASSWORD, Server, text};
 use regress::wait;
 use regress::witness::Witness;
@@ -68,7 +68,7 @@ fn one_writer_is_not_accused() {
 fn a_lost_row_is_missed() {
     let mut cluster = Cluster::empty("lost");
     plain_server(&mut cluster);
-    let ledger = Ledger::start(&cluster, 2);
+    let ledger = Ledger::start(&cluster, Manner::usual(2));
     wait_for_rows(cluster.node(1), "ledger");
     let taken = cluster.node(1).sql("DELETE FROM ledger WHERE id = 7 RETURNING id");
     assert_eq!(taken.as_deref().ok(), Some("7"));

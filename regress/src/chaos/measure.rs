@@ -20,11 +20,14 @@ pub type Holdings = BTreeMap<String, Holding>;
 /// Every worker of ours, as it is now.
 pub fn workers(cluster: &Cluster) -> Holdings {
     let keepers = cluster.nodes.iter().filter_map(|node| Some((node.name.clone(), node.find(Part::Keeper)?)));
-    let health = cluster.monitor.running().and_then(|postmaster| {
-        process::tree(postmaster).into_iter().skip(1).find(|pid| title(*pid).contains("pgautofailover"))
-    });
-    let health = health.map(|pid| (cluster.monitor.name.clone(), pid));
+    let health = health_worker(cluster).map(|pid| (cluster.monitor.name.clone(), pid));
     keepers.chain(health).filter_map(|(name, pid)| Some((name, holding(pid)?))).collect()
+}
+
+/// The health worker of the monitor, when there is one.
+pub fn health_worker(cluster: &Cluster) -> Option<Pid> {
+    let tree = process::tree(cluster.monitor.running()?);
+    tree.into_iter().skip(1).find(|pid| title(*pid).contains("pgautofailover"))
 }
 
 /// Processes that should not be there: below a node more than one keeper or logging collector, and elsewhere any that
@@ -55,7 +58,8 @@ fn title(pid: Pid) -> String {
     String::from_utf8_lossy(&title).replace('\0', " ")
 }
 
-fn holding(pid: Pid) -> Option<Holding> {
+/// What a process holds, when it is there.
+pub fn holding(pid: Pid) -> Option<Holding> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     let memory_kb = pss.split_whitespace().next()?.parse().ok()?;

@@ -1,0 +1,13 @@
+//! `make bench`: what this software costs and how fast it is, on real servers. Apart from the tests, which assert no figure.
+//!
+//! ```text
+//! pauses      how long writes stand still for a client that writes every millisecond, and how soon the old node is back
+//! throughput  pgbench with and without the library, in turns, on the same data directories
+//! idle        CPU and memory of our workers when nothing happens
+//! figures     what all of them give: named samples, printed as a table and kept as JSON
+//! ```
+
+pub mod figures;
+pub mod idle;
+pub mod pauses;
+pub mod throughput;

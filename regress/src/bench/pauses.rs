@@ -1,0 +1,185 @@
+//! How long writes stand still, and how soon there are as many copies as before.
+use super::figures::Measurement;
+use crate::cluster::Cluster;
+use crate::deadlines::{DEATH, FAILOVER, REJOIN, START};
+use crate::faults::Part;
+use crate::ledger::{Ledger, Manner};
+use crate::network::Network;
+use crate::oracles::tell;
+use crate::process::{self, Pid};
+use crate::server::Server;
+use crate::wait;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What ends the reign of the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGKILL to all of its processes at once.
+    KillTree,
+    /// SIGKILL to the postmaster alone.
+    KillPostmaster,
+    /// Its cable is pulled.
+    SilentCut,
+    /// `pg_ctl stop`, fast.
+    Stop,
+    /// `pg_autoctl perform switchover`.
+    Switchover,
+}
+
+/// Settings of the monitor other than the defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The defaults.
+    Default,
+    /// For networks that lose nothing: docs/performance.md names these settings and their price.
+    Impatient,
+}
+
+/// A client that writes every millisecond, and turns away from a server that does not answer.
+const CLIENT: Manner = Manner {
+    writers: 1,
+    pace: Duration::from_millis(1),
+    retry: Duration::from_millis(1),
+    patience: Duration::from_millis(250),
+};
+
+/// On the monitor and on each node.
+pub const IMPATIENT_MONITOR: [(&str, &str); 4] = [
+    ("pgautofailover.lease", "1s"),
+    ("pgautofailover.lease_margin", "200ms"),
+    ("pgautofailover.node_considered_unhealthy_timeout", "1200ms"),
+    ("pgautofailover.health_check_timeout", "500ms"),
+];
+/// On each node.
+pub const IMPATIENT_NODE: [(&str, &str); 2] =
+    [("pg_autoctl.heartbeat_period", "250ms"), ("wal_receiver_timeout", "1s")];
+
+/// The monitor convicts nobody in the first seconds of its life.
+const STARTUP_GRACE: Duration = Duration::from_secs(6);
+
+/// Ends the reign of the primary `runs` times: the pauses, and the times until redundancy was back.
+pub fn measure(end: End, standbys: usize, patience: Patience, runs: usize) -> Vec<Measurement> {
+    let situation = format!(
+        "{}.{standbys}_standby{}{}",
+        end.name(),
+        if standbys == 1 { "" } else { "s" },
+        if patience == Patience::Impatient { ".impatient" } else { "" }
+    );
+    if end == End::SilentCut && !Network::is_possible() {
+        return Vec::new();
+    }
+    let empty = if end == End::SilentCut { Cluster::on_machines("bench") } else { Cluster::empty("bench") };
+    let cluster = empty.with_nodes(standbys + 1);
+    if patience == Patience::Impatient {
+        set(&cluster.monitor, &IMPATIENT_MONITOR);
+        cluster.nodes.iter().for_each(|node| set(node, &IMPATIENT_NODE));
+    }
+    sleep(STARTUP_GRACE);
+    let ledger = Ledger::start(&cluster, CLIENT);
+    let (mut pauses, mut returns) = (Vec::new(), Vec::new());
+    for run in 1..=runs {
+        let (pause, back) = play(end, &cluster, &ledger);
+        tell(&format!(
+            "{situation}: run {run}: pause {pause:.0} ms, as many copies as before after {back:.0} ms"
+        ));
+        pauses.push(pause);
+        returns.push(back);
+    }
+    let lost = ledger.finish(cluster.wait_settled());
+    assert!(lost.is_empty(), "acknowledged rows are lost: {lost:?}");
+    vec![
+        Measurement::new(format!("pause.{situation}"), "ms", pauses),
+        Measurement::new(format!("redundancy.{situation}"), "ms", returns),
+    ]
+}
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            End::KillTree => "kill_tree",
+            End::KillPostmaster => "kill_postmaster",
+            End::SilentCut => "silent_cut",
+            End::Stop => "stop",
+            End::Switchover => "switchover",
+        }
+    }
+}
+
+/// Milliseconds without an acknowledged write, and from the beginning of the old node's return (of the switchover) to its end.
+fn play(end: End, cluster: &Cluster, ledger: &Ledger) -> (f64, f64) {
+    let primary = cluster.wait_settled_within(REJOIN);
+    wait_for_rows(ledger);
+    let since = Instant::now();
+    let tree = strike(end, cluster, primary);
+    wait::until("another node writes", FAILOVER, || {
+        let states = cluster.states().map_err(|error| error.to_string())?;
+        let writes = ["primary", "wait_primary"];
+        let other = states.iter().any(|seen| {
+            seen.name != primary.name
+                && seen.reported == seen.assigned
+                && writes.contains(&seen.reported.as_str())
+        });
+        if other { Ok(()) } else { Err(format!("{states:?}")) }
+    });
+    wait_for_rows(ledger);
+    let pause = ledger.longest_pause(since);
+    let since = if end == End::Switchover { since } else { Instant::now() };
+    come_back(end, cluster, primary, &tree);
+    cluster.wait_settled_within(REJOIN);
+    (milliseconds(pause), milliseconds(since.elapsed()))
+}
+
+/// The processes that will be gone, or should be.
+fn strike(end: End, cluster: &Cluster, primary: &Server) -> Vec<Pid> {
+    let tree = process::tree(primary.postmaster());
+    match end {
+        End::KillTree => primary.kill_tree(),
+        End::KillPostmaster => {
+            primary.signal("KILL", Part::Postmaster);
+        }
+        End::SilentCut => cluster.network().unplug(primary),
+        End::Stop => primary.stop(),
+        End::Switchover => {
+            let asked = "SELECT pgautofailover.perform_failover(formation_id => 'default', group_id => 0)";
+            cluster.ask_monitor(asked).unwrap_or_else(|error| panic!("perform_failover: {error}"));
+        }
+    }
+    tree
+}
+
+fn come_back(end: End, cluster: &Cluster, primary: &Server, tree: &[Pid]) {
+    match end {
+        End::Switchover => {}
+        End::SilentCut => cluster.network().plug(primary),
+        End::KillTree | End::KillPostmaster | End::Stop => {
+            wait::until("what the old primary has left is gone", DEATH, || {
+                match tree.iter().copied().find(|pid| process::is_alive(*pid)) {
+                    None => Ok(()),
+                    Some(pid) => Err(pid),
+                }
+            });
+            primary.start();
+        }
+    }
+}
+
+fn wait_for_rows(ledger: &Ledger) {
+    let before = ledger.acknowledged();
+    wait::until("rows are acknowledged", START, || match ledger.acknowledged() {
+        now if now > before + CLIENT.writers => Ok(()),
+        now => Err(now),
+    });
+}
+
+fn set(server: &Server, settings: &[(&str, &str)]) {
+    for (name, value) in settings {
+        let sql = format!("ALTER SYSTEM SET {name} = '{value}'");
+        server.superuser("postgres", &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    server.superuser("postgres", "SELECT pg_reload_conf()").unwrap_or_else(|error| panic!("reload: {error}"));
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,88 @@
+//! `make bench`: measures, prints a table, writes `bench.json`. `--only WORD` takes the measurements whose names begin so, `--runs N` says how often.
+#![expect(clippy::print_stdout, reason = "its table is its output")]
+
+use regress::bench::figures::{self, Measurement};
+use regress::bench::pauses::{self, End, Patience};
+use regress::bench::{idle, throughput};
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: bench [--only NAME] [--runs N] [--json FILE]";
+
+struct Wanted {
+    only: String,
+    runs: usize,
+    json: PathBuf,
+}
+
+type Work = Box<dyn Fn(usize) -> Vec<Measurement>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(wanted) = parse(&arguments) else {
+        eprintln!("bench: {arguments:?} is not what it takes\n{USAGE}");
+        return ExitCode::from(1);
+    };
+    let all = everything();
+    let chosen: Vec<_> = all.iter().filter(|(name, _)| name.starts_with(&wanted.only)).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        eprintln!(
+            "bench: nothing that it measures begins with {}; there are: {}",
+            wanted.only,
+            names.join(", ")
+        );
+        return ExitCode::from(1);
+    }
+    let mut measured = Vec::new();
+    for (name, work) in chosen {
+        eprintln!("bench: {name}");
+        measured.extend(work(wanted.runs));
+        // After each, so that what is interrupted has told what it knew.
+        let json: Vec<_> = measured.iter().map(Measurement::json).collect();
+        let text = serde_json::to_string_pretty(&json).expect("figures are JSON");
+        fs::write(&wanted.json, text + "\n")
+            .unwrap_or_else(|error| panic!("writing {}: {error}", wanted.json.display()));
+    }
+    println!("{}", figures::table(&measured));
+    ExitCode::SUCCESS
+}
+
+/// Every measurement by the name that its figures begin with.
+fn everything() -> Vec<(String, Work)> {
+    let mut all: Vec<(String, Work)> = Vec::new();
+    for standbys in [1, 2] {
+        for (name, end) in [
+            ("kill_tree", End::KillTree),
+            ("kill_postmaster", End::KillPostmaster),
+            ("stop", End::Stop),
+            ("switchover", End::Switchover),
+            ("silent_cut", End::SilentCut),
+        ] {
+            let of = move |runs| pauses::measure(end, standbys, Patience::Default, runs);
+            all.push((format!("pause.{name}.{standbys}"), Box::new(of)));
+        }
+    }
+    let impatient = |runs| pauses::measure(End::SilentCut, 1, Patience::Impatient, runs);
+    all.push(("pause.silent_cut.impatient".to_owned(), Box::new(impatient)));
+    all.push(("throughput.alone".to_owned(), Box::new(|runs| throughput::measure(0, runs))));
+    all.push(("throughput.1_standby".to_owned(), Box::new(|runs| throughput::measure(1, runs))));
+    // A minute says enough of what happens all the time.
+    all.push(("idle".to_owned(), Box::new(|_| idle::measure(1))));
+    all
+}
+
+fn parse(arguments: &[String]) -> Option<Wanted> {
+    let mut wanted = Wanted { only: String::new(), runs: 20, json: "bench.json".into() };
+    for pair in arguments.chunks(2) {
+        let [option, value] = pair else { return None };
+        match option.as_str() {
+            "--only" => wanted.only = value.clone(),
+            "--runs" => wanted.runs = value.parse().ok().filter(|runs| *runs > 0)?,
+            "--json" => wanted.json = value.into(),
+            _ => return None,
+        }
+    }
+    Some(wanted)
+}
