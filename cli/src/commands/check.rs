@@ -150,6 +150,7 @@ impl Check<'_> {
 
     fn node(&mut self, state_dir: &StateDir) {
         self.helper();
+        self.first_library();
         if let Err(damaged) = Secrets::read(state_dir) {
             self.found_error("secrets", damaged.into());
         }
@@ -168,6 +169,21 @@ impl Check<'_> {
                     Ok(nodes) => self.among(&nodes, &own),
                 }
             }
+        }
+    }
+
+    /// Callbacks at the end of a transaction run in the reverse order of loading (xact.c, `CallXactCallbacks`): the first library
+    /// has the last word before the commit record.
+    fn first_library(&mut self) {
+        let libraries = self.setting("shared_preload_libraries");
+        let first = libraries.split(',').next().unwrap_or_default().trim().trim_matches('"');
+        if first != KEEPER_LIBRARY {
+            let cause = format!(
+                "{first} is loaded before {KEEPER_LIBRARY}: what it writes at the very end of a transaction is not fenced"
+            );
+            let next =
+                format!("put {KEEPER_LIBRARY} first in shared_preload_libraries, and restart the server");
+            self.found("library", cause, next);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::oracles::tell;
 use crate::process::{self, Pid};
 use crate::server::Server;
+use crate::session::Session;
 use crate::wait;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -109,11 +110,13 @@ impl End {
 /// Milliseconds without an acknowledged write, and from the beginning of the old node's return (of the switchover) to its end.
 fn play(end: End, cluster: &Cluster, ledger: &Ledger) -> (f64, f64) {
     let primary = cluster.wait_settled_within(REJOIN);
+    // Opened before: looking must not cost the machine more than it must.
+    let monitor = Session::open(&cluster.monitor_config()).expect("the monitor answers");
     wait_for_rows(ledger);
     let since = Instant::now();
     let tree = strike(end, cluster, primary);
     wait::until("another node writes", FAILOVER, || {
-        let states = cluster.states().map_err(|error| error.to_string())?;
+        let states = cluster.states_by(&monitor).map_err(|error| error.to_string())?;
         let writes = ["primary", "wait_primary"];
         let other = states.iter().any(|seen| {
             seen.name != primary.name

@@ -150,7 +150,10 @@ fn the_server_and_its_check() {
     assert!(found.contains("work_mem") || found.contains("cannot be read"), "{found}");
     fs::write(
         &conf,
-        format!("{whole}\nfsync = off\nmax_wal_senders = 13\npg_autoctl.heartbeat_period = 5s\n"),
+        format!(
+            "{whole}\nfsync = off\nmax_wal_senders = 13\npg_autoctl.heartbeat_period = 5s\n\
+             shared_preload_libraries = 'pg_stat_statements, pg_autoctl'\n"
+        ),
     )
     .expect("writing it");
     expect(OK, &cluster, &node, &["reload"]);
@@ -158,10 +161,10 @@ fn the_server_and_its_check() {
         let found = expect(CONFIGURATION, &cluster, &node, &["config", "check"]);
         if found.contains("max_wal_senders") { Ok(found) } else { Err(found) }
     });
-    for words in ["chmod 600", "fsync = off", "max_wal_senders", "heartbeat_period"] {
+    for words in ["chmod 600", "fsync = off", "max_wal_senders", "heartbeat_period", "pg_autoctl first"] {
         assert!(told.contains(words), "{words:?} is not in: {told}");
     }
-    assert_eq!(told.lines().count(), 4, "one line each: {told}");
+    assert_eq!(told.lines().count(), 5, "one line each: {told}");
     fs::write(&conf, &whole).expect("writing it");
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600)).expect("chmod");
 
