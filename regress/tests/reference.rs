@@ -1,4 +1,5 @@
 //! The pages that list settings, commands and functions say what the installed programs have.
+use regress::bench::pauses::{IMPATIENT_MONITOR, IMPATIENT_NODE};
 use regress::cluster::Cluster;
 use regress::install::repository;
 use std::collections::BTreeSet;
@@ -36,6 +37,23 @@ fn pretty(value: &str, unit: &str) -> String {
     let number: u64 = value.parse().expect("a setting with a unit is a number");
     let (size, name) = steps.iter().find(|(size, _)| number.is_multiple_of(*size)).expect("1 divides");
     format!("{}{name}", number / size)
+}
+
+#[test]
+fn the_impatient_settings_are_those_that_are_measured() {
+    let page = page("performance.md");
+    let shown = page.lines().filter(|line| line.starts_with("| monitor") || line.starts_with("| nodes"));
+    let shown: BTreeSet<[&str; 3]> = shown
+        .map(|line| {
+            let mut columns = line.split('|').map(|column| column.trim().trim_matches('`')).skip(1);
+            std::array::from_fn(|_| columns.next().unwrap_or_default())
+        })
+        .collect();
+    let on = |place, settings: &[(&'static str, &'static str)]| {
+        settings.iter().map(move |(name, value)| [place, *name, *value]).collect::<Vec<_>>()
+    };
+    let measured = [on("monitor", &IMPATIENT_MONITOR), on("nodes", &IMPATIENT_NODE)].concat();
+    assert_eq!(shown, measured.into_iter().collect());
 }
 
 #[test]
