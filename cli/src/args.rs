@@ -1,7 +1,7 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
 use crate::commands::{
     config, create_monitor, create_postgres, drop_node, enable_ssl, failover, force_promotion, formation,
-    maintenance, promotion, rotate, show_events, show_state, show_uri, tune,
+    maintenance, promotion, rotate, show_events, show_state, show_uri, start_without_monitor, tune,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -137,6 +137,8 @@ pub enum Perform {
     Promotion(promotion::Args),
     /// Promote a node although others may have commits that it lacks, when nothing else helps
     ForcePromotion(force_promotion::Args),
+    /// Have the last primary write although its monitor is away
+    StartWithoutMonitor(start_without_monitor::Args),
 }
 
 /// `enable …`
@@ -223,6 +225,7 @@ mod tests {
             "enable secondary --formation f",
             "disable secondary --formation f",
             "perform promotion --name n",
+            "perform start-without-monitor --accept-data-loss",
             "perform force-promotion --name n --accept-data-loss --no-wait",
             "get node candidate-priority",
             "get node replication-quorum --name n",

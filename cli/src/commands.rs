@@ -20,6 +20,7 @@ pub mod show_settings;
 pub mod show_standby_names;
 pub mod show_state;
 pub mod show_uri;
+pub mod start_without_monitor;
 pub mod status;
 pub mod stop;
 pub mod tune;
@@ -52,6 +53,7 @@ pub fn run(command: Command, context: &Context) -> Result<View> {
         Command::Perform(Perform::Rotation(args)) => rotate::run(&args, context),
         Command::Perform(Perform::Promotion(args)) => promotion::run(&args, context),
         Command::Perform(Perform::ForcePromotion(args)) => force_promotion::run(&args, context),
+        Command::Perform(Perform::StartWithoutMonitor(args)) => start_without_monitor::run(&args, context),
         Command::Get(what) => tune::get(&what, context),
         Command::Set(what) => tune::set(&what, context),
         Command::Enable(Enable::Maintenance(args)) => maintenance::enable(&args, context),

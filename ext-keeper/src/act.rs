@@ -19,7 +19,7 @@ pub use checkpoint::Checkpointer;
 pub use follow::cut_off;
 pub use hba::{Names, Written as HbaWritten, ensure as admit};
 pub use restart::as_writer as become_writer;
-pub use rule::Covering;
+pub use rule::{Covering, put_in_force};
 pub use settings::Settings;
 pub use slots::SlotsMade;
 pub use upstream_wal::UpstreamWal;

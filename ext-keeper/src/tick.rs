@@ -22,7 +22,7 @@ use fsm::keeper::{Step, accepts, accepts_offer, obeys, plan};
 use fsm::message::{Assignment, Peer};
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
-use node_files::{Phase, boots};
+use node_files::{Phase, StartAlone, boots};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use tokio::time::Instant;
@@ -172,7 +172,7 @@ impl Keeper {
                 self.let_go = true;
                 None
             }
-            Err(error) => Some(Trouble::new(error.to_string())),
+            Err(error) => Some(Trouble::new(self.unanswered(&error))),
         };
         trouble = outcome.or(trouble);
         let again = match self.act().await {
@@ -294,6 +294,10 @@ impl Keeper {
         // Only an answer that counts: any other must not stand in for the contact with the members.
         self.lease.heard(sent_at);
         self.last_contact = clock::boottime_ns();
+        if self.told.is_none() {
+            // Whoever it was given for is not alone.
+            StartAlone::withdraw(self.memory.dir())?;
+        }
         let before = self.memory.goal;
         // Nobody is named beside a node that is gone, and it goes after it has said that it leaves.
         let (dropped, left) = (told.goal == State::Dropped, self.memory.role == State::Dropped);

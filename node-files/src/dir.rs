@@ -51,6 +51,10 @@ impl StateDir {
     pub fn writer(&self) -> PathBuf {
         self.0.join("writer")
     }
+    /// [`crate::StartAlone`].
+    pub fn alone(&self) -> PathBuf {
+        self.0.join("alone")
+    }
     /// [`crate::Restart`].
     pub fn restart(&self) -> PathBuf {
         self.0.join("restart")

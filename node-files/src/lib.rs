@@ -5,6 +5,7 @@
 //!
 //! Beside PGDATA and not in it, because pg_rewind copies or deletes whatever stands there.
 
+pub mod alone;
 pub mod boots;
 pub mod conninfo;
 pub mod dir;
@@ -21,6 +22,7 @@ pub mod state;
 pub mod token;
 pub mod verifier;
 
+pub use alone::StartAlone;
 pub use dir::StateDir;
 pub use error::{Error, Result};
 pub use identity::Identity;

@@ -23,7 +23,11 @@ pub struct Covering {
 /// The assigned rule is in force: every process that releases commits or has them wait goes by it. On a writer that takes a
 /// new one, its members have also flushed all WAL that was there when it came in force: only then does it cover every commit.
 pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
-    let rule = &told.rule;
+    put_in_force(keeper, &told.rule, told.goal).await
+}
+
+/// The same, whoever asks for it.
+pub async fn put_in_force(keeper: &mut Keeper, rule: &Rule, goal: State) -> Result<Outcome, Trouble> {
     if rule.is_empty() && keeper.memory.role == State::Primary {
         // In a moment commits wait for nobody: from here on contact with the members of the rule before proves nothing (law 3),
         // however long it takes until this rule is seen in force.
@@ -53,7 +57,7 @@ pub async fn apply(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Tr
     keeper.reminded = None;
     let new = keeper.memory.rule != *rule;
     // Before a promotion nobody writes: the WAL that is there is what the members pledged with.
-    if new && told.goal != State::PreparePromotion && !rule.is_empty() && !keeper.facts.in_recovery {
+    if new && goal != State::PreparePromotion && !rule.is_empty() && !keeper.facts.in_recovery {
         let up_to = match keeper.covering.take() {
             Some(covering) if covering.rule == *rule => covering.up_to,
             Some(_) | None => pg::worker::write_idle_record(),

@@ -1,10 +1,13 @@
 //! What happens to a node without the monitor's word: it is shut down, promoted by hand, or started while nobody answers.
 use super::{Again, Keeper, UNRECORDED};
 use crate::act::{self, Outcome, Trouble};
-use crate::shared::{fence, rule};
+use crate::monitor_link::LinkError;
+use crate::shared::fence;
 use crate::{gucs, observe, pg};
 use fsm::message::Promotion;
+use fsm::rule::Rule;
 use fsm::state::State;
+use node_files::StartAlone;
 use std::time::Duration;
 
 /// How long a goodbye may hold up a shutdown.
@@ -81,6 +84,14 @@ impl Keeper {
         Ok(())
     }
 
+    /// What a node that was the writer says while nobody tells it whether it still is.
+    pub(super) fn unanswered(&self, why: &LinkError) -> String {
+        if self.told.is_some() || !self.memory.goal.writes() || self.memory.role.writes() {
+            return why.to_string();
+        }
+        format!("waits for the monitor (or pg_autoctl perform start-without-monitor) before it writes: {why}")
+    }
+
     /// The durable word on unleased states stays: nobody is elected from one, so it is as true after the stop.
     fn lower_into_shutdown(&mut self) {
         self.lease.hold(None);
@@ -89,24 +100,35 @@ impl Keeper {
         self.facts.fenced = true;
     }
 
-    /// Nobody was heard yet in this life. The operator may have decided what follows from that (law 5).
+    /// Nobody was heard yet in this life. The operator may have decided what follows from that (law 5): by a setting, for a node that
+    /// wrote alone, so that nobody else was promoted; or by his word for this once, for whoever wrote last.
     pub(super) async fn act_alone(&mut self) -> Result<Again, Trouble> {
         // A life that began as a writer has waited in the one before.
         let waited = !self.facts.in_recovery && !self.began_as_standby;
         let missing = waited || self.started.elapsed() >= MONITOR_MISSING;
-        let permitted = self.memory.unleased && gucs::start_without_monitor() && !self.facts.stopping;
-        if !missing || !permitted || self.memory.role.unleased() {
+        if !missing || self.facts.stopping || self.memory.role.unleased() || !self.memory.goal.writes() {
             return Ok(Again::Later);
         }
-        pg::log("the monitor cannot be reached; becoming the writer by pg_autoctl.start_without_monitor");
-        if matches!(act::become_writer(self).await?, Outcome::Done) {
-            let goal = self.memory.goal;
-            let role = if goal.unleased() { goal } else { State::WaitPrimary };
-            self.memory.keep(|state| state.role = role)?;
-            // Nobody was eligible when the durable word was written, and nobody can have become so without this node.
-            rule::set_free();
-            fence::open_unleased();
+        let told_to = StartAlone::stands(self.memory.dir(), &self.memory.identity)?;
+        let by_setting = self.memory.unleased && gucs::start_without_monitor();
+        if !told_to && !by_setting {
+            return Ok(Again::Later);
         }
+        if self.facts.in_recovery {
+            let why = if told_to { "an operator's word" } else { "pg_autoctl.start_without_monitor" };
+            pg::log(&format!("the monitor cannot be reached; becoming the writer by {why}"));
+        }
+        if !matches!(act::become_writer(self).await?, Outcome::Done) {
+            return Ok(Again::Later);
+        }
+        let goal = self.memory.goal;
+        let role = if goal.unleased() { goal } else { State::WaitPrimary };
+        if !matches!(act::put_in_force(self, &Rule::default(), role).await?, Outcome::Done) {
+            return Ok(Again::Soon);
+        }
+        self.memory.keep(|state| (state.role, state.unleased) = (role, true))?;
+        fence::open_unleased();
+        StartAlone::withdraw(self.memory.dir())?;
         Ok(Again::Later)
     }
 }

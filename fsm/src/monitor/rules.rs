@@ -70,6 +70,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "alone again", apply: alone_again,
            why: "no other node is left" },
     // The rule that commits wait by.
+    Rule { name: "take in who was told to write alone", apply: take_in_who_writes_alone,
+           why: "while this monitor was away, an operator has told the primary to write alone: nobody is eligible from there on" },
     Rule { name: "the rule is in force", apply: the_rule_is_in_force,
            why: "the writer has confirmed it" },
     Rule { name: "an old image is whole again", apply: images::an_old_image_is_whole_again,
@@ -326,6 +328,16 @@ fn alone_again(facts: &Facts) -> Option<Group> {
 }
 
 // ---- the rule that commits wait by
+
+/// No way of ours leads there: the monitor records that nobody is eligible before it tells a writer so, and forgets it after that one has
+/// confirmed a rule. What it has committed since is on nobody else.
+fn take_in_who_writes_alone(facts: &Facts) -> Option<Group> {
+    let writer = facts.writer().filter(|_| facts.group.election.is_none() && !facts.group.unleased)?;
+    let by_hand =
+        writer.goal == State::Primary && writer.reported.unleased() && writer.term == facts.group.term;
+    let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
+    by_hand.then(|| assign(&alone(), writer.id, State::WaitPrimary)).flatten()
+}
 
 fn the_rule_is_in_force(facts: &Facts) -> Option<Group> {
     let next = facts.group.next_rule.as_ref().filter(|next| !next.offered)?;

@@ -186,6 +186,26 @@ fn whose_wal_was_left_out_is_promoted_by_nobodys_word() {
     assert_eq!(scene.goals(), [Secondary, Primary]);
 }
 
+/// A site came back before its monitor, and an operator has told the primary to write alone. Its standby has none of what it wrote.
+#[test]
+fn whoever_was_told_to_write_alone_is_taken_in() {
+    let mut scene = Scene::settled(2, 0);
+    scene.kill(2);
+    let report = &mut scene.keeper(1).report;
+    (report.state, report.rule, report.lsn) = (WaitPrimary, fsm::units::RuleNumber(0), Some(Lsn(500)));
+    scene.report(1);
+    assert_eq!(scene.rules(), ["take in who was told to write alone"]);
+    assert!(scene.group.unleased);
+    scene.kill(1);
+    scene.start(2);
+    scene.wait(600);
+    assert_eq!(scene.goals()[0], WaitPrimary, "nobody is elected in its place");
+    scene.start(1);
+    scene.settle();
+    assert_eq!(scene.goals(), [Primary, Secondary]);
+    assert!(scene.keeper(2).report.lsn >= Some(Lsn(500)));
+}
+
 /// A node that an election may need is not dropped behind its back, by force or not.
 #[test]
 fn nobody_is_dropped_out_of_an_election() {

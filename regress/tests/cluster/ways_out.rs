@@ -247,3 +247,73 @@ fn a_request_to_leave_outlasts_a_failover() {
     assert_eq!(cluster.wait_settled_within(REJOIN).name, stays.name);
     oracles.finish(&cluster);
 }
+
+/// Everything lost power, and the monitor does not come back. Nobody writes, and the node says why; then its operator decides.
+#[test]
+fn a_site_comes_back_before_its_monitor() {
+    let cluster = Cluster::pair("site");
+    let (primary, standby) = (cluster.wait_settled(), cluster.other(cluster.wait_settled()));
+    superuser(primary, "CREATE EXTENSION pg_autoctl");
+    primary.sql("INSERT INTO ledger VALUES (1)").expect("it writes");
+    for server in [&cluster.monitor, primary, standby] {
+        server.kill_tree();
+    }
+    primary.start();
+    standby.start();
+    let on = |node: &Server, arguments: &[&str]| {
+        let pgdata = node.pgdata.to_str().expect("a plain path");
+        let output = cluster.run(cluster.pg_autoctl().args(arguments).args(["--pgdata", pgdata]));
+        (output.status.code(), text(&output))
+    };
+    wait::until("the node says what it waits for", FAILOVER, || match on(primary, &["show", "state"]) {
+        (_, said) if said.contains("pg_autoctl perform start-without-monitor") => Ok(()),
+        (_, said) => Err(said),
+    });
+    let refused = primary.sql("INSERT INTO ledger VALUES (2)").expect_err("it is read-only");
+    assert!(refused.is_read_only(), "{refused}");
+
+    let start = ["perform", "start-without-monitor"];
+    let (code, said) = on(primary, &start);
+    assert!(code == Some(3) && said.contains("commits waited for 1 of nodes"), "{said}");
+    let accept = [start[0], start[1], "--accept-data-loss"];
+    let (code, said) = on(standby, &accept);
+    assert!(code == Some(3) && said.contains("was not the primary"), "{said}");
+    let (code, said) = on(primary, &accept);
+    assert_eq!(code, Some(0), "{said}\n{}", primary.log_tail());
+    primary.sql("INSERT INTO ledger VALUES (3)").expect("it writes alone");
+    let (code, said) = on(primary, &accept);
+    assert!(code == Some(0) && said.contains("already"), "{said}");
+
+    cluster.monitor.start();
+    // Before that, it shows the group as it was when the power failed.
+    wait::until("the monitor has taken in who writes alone", REJOIN, || {
+        let events = psql(&cluster, "select description from pgautofailover.last_events(50)");
+        match events {
+            Ok(events) if events.contains("take in who was told to write alone") => Ok(()),
+            seen => Err(seen),
+        }
+    });
+    assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
+    assert_eq!(superuser(standby, "SELECT string_agg(id::text, ',' ORDER BY id) FROM ledger"), "1,3");
+    let (code, said) = on(primary, &accept);
+    assert!(code == Some(3) && said.contains("the monitor answers"), "{said}");
+    cluster.check_logs();
+}
+
+/// Both nodes lost power. The primary comes back first: nobody was promoted, so it is confirmed, and goes on with its timeline.
+#[test]
+fn nobody_was_promoted_meanwhile() {
+    let cluster = Cluster::pair("confirmed");
+    let (primary, standby) = (cluster.wait_settled(), cluster.other(cluster.wait_settled()));
+    primary.sql("INSERT INTO ledger VALUES (1)").expect("it writes");
+    standby.kill_tree();
+    primary.kill_tree();
+    primary.start();
+    cluster.wait_state(primary, "wait_primary", REJOIN);
+    primary.sql("INSERT INTO ledger VALUES (2)").expect("it writes again");
+    standby.start();
+    assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
+    assert_eq!(superuser(primary, "SELECT timeline_id FROM pg_control_checkpoint()"), "1");
+    assert_eq!(superuser(standby, "SELECT count(*) FROM ledger"), "2");
+    cluster.check_logs();
+}
