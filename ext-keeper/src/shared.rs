@@ -243,7 +243,12 @@ pub mod receiver {
 
     /// It streams now.
     pub fn is_streaming() -> bool {
-        board().receiver.load(SeqCst) != 0
+        process() != 0
+    }
+
+    /// The process that streams; 0: none.
+    pub fn process() -> i32 {
+        board().receiver.load(SeqCst)
     }
 
     /// It has streamed in this life of the server.

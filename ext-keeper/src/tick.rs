@@ -1,6 +1,7 @@
 //! One tick, top to bottom: observe, report, hear, plan, act, remember.
 mod passwords;
 mod sessions;
+mod stream;
 mod supply;
 mod unasked;
 
@@ -25,10 +26,14 @@ use fsm::units::{Lsn, NodeId, RuleNumber, Term, Timeline};
 use node_files::{Phase, StartAlone, boots};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The term of a promotion that no term allowed: the monitor's terms begin with 1.
 pub const UNRECORDED: Term = Term(0);
+
+/// A receiver that is there for so long has found what it asked for.
+const FED: Duration = Duration::from_secs(2);
 
 /// SQLSTATE of a monitor that does not know the node that reports.
 const UNKNOWN_NODE: &str = "42704";
@@ -93,6 +98,7 @@ pub struct Keeper {
     last_contact: u64,
     note: Option<String>,
     waits: Option<String>,
+    stream: stream::Stream,
     hunger: Option<supply::Hunger>,
     /// Something was kept that the monitor waits to hear of.
     news: bool,
@@ -144,6 +150,7 @@ impl Keeper {
             last_contact: 0,
             note: None,
             waits: None,
+            stream: stream::Stream::default(),
             hunger: None,
             news: false,
         })
@@ -153,6 +160,7 @@ impl Keeper {
     pub async fn tick(&mut self) -> Again {
         let was_in_recovery = self.facts.in_recovery;
         self.facts = observe::look(self.checkpoint_timeline);
+        self.facts.receiver = self.stream.judge(&self.facts);
         if was_in_recovery && !self.facts.in_recovery {
             fence::count_from_now();
         }

@@ -12,8 +12,6 @@ use tokio::time::Instant;
 
 /// Time for several attempts of a receiver, none of which got any WAL.
 const HUNGRY: Duration = Duration::from_secs(6);
-/// A receiver that is there for so long has found what it asked for. One that asks in vain streams for a moment, too.
-const FED: Duration = Duration::from_secs(2);
 /// A standby that streams nothing for longer than this says so. And one that may get WAL from an archive has had the time to.
 const STARVED: Duration = Duration::from_secs(30);
 
@@ -23,7 +21,6 @@ pub struct Hunger {
     end: Option<Lsn>,
     /// Since when it is neither growing nor fed.
     since: Instant,
-    streaming_since: Option<Instant>,
 }
 
 impl Keeper {
@@ -75,12 +72,9 @@ impl Keeper {
     fn hungry_for(&mut self) -> Duration {
         let (now, end) = (Instant::now(), self.facts.end);
         let before = self.hunger.take().filter(|before| before.end == end);
-        let is_streaming = self.facts.receiver == Receiver::Streaming;
-        let streaming_since =
-            is_streaming.then(|| before.as_ref().and_then(|before| before.streaming_since).unwrap_or(now));
-        let is_fed = streaming_since.is_some_and(|since| now - since >= FED);
+        let is_fed = self.facts.receiver == Receiver::Streaming;
         let since = before.filter(|_| !is_fed).map_or(now, |before| before.since);
-        self.hunger = Some(Hunger { end, since, streaming_since });
+        self.hunger = Some(Hunger { end, since });
         now - since
     }
 }
