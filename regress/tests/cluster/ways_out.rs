@@ -37,14 +37,26 @@ fn wait_explained(cluster: &Cluster, what: &str) {
     });
 }
 
-fn set_on_monitor(cluster: &Cluster, setting: &str, value: &str) {
-    for sql in [format!("ALTER SYSTEM SET {setting} = '{value}'"), "SELECT pg_reload_conf()".to_owned()] {
-        cluster.monitor.superuser("postgres", &sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-}
-
 fn superuser(server: &Server, sql: &str) -> String {
     server.superuser("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+/// Waits until one standby alone is left in the rule that binds an election.
+pub fn wait_for_rule_of_one(cluster: &Cluster) {
+    wait::until("commits do not wait for the lost member any more", FAILOVER, || {
+        match psql(cluster, "select pgautofailover.synchronous_standby_names()") {
+            Ok(names) if names.starts_with("ANY 1 (") && !names.contains(',') => Ok(()),
+            other => Err(other),
+        }
+    });
+    // Until the primary has confirmed that, an election would need the lost member's pledge as well.
+    wait::until("the primary has confirmed it", FAILOVER, || {
+        let sql = "SELECT next_rule IS NULL FROM pgautofailover.group_state";
+        match cluster.monitor.superuser("pg_auto_failover", sql).as_deref() {
+            Ok("t") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 /// What was kept of a node's own before it was rewound or copied anew.
@@ -175,25 +187,12 @@ fn a_primary_that_wrote_alone_is_gone_for_good() {
 #[test]
 fn equal_timelines_of_different_histories_are_told_apart() {
     let cluster = three("sametli");
-    set_on_monitor(&cluster, "pgautofailover.member_timeout", "3s");
+    cluster.set_on_monitor("member_timeout", "3s");
     let (old, standbys) = roles(&cluster);
     let (winner, stray) = (standbys[0], standbys[1]);
     let oracles = Oracles::start(&cluster);
     stray.stop();
-    wait::until("commits do not wait for the lost member any more", FAILOVER, || {
-        match psql(&cluster, "select pgautofailover.synchronous_standby_names()") {
-            Ok(names) if names.starts_with("ANY 1 (") && !names.contains(',') => Ok(()),
-            other => Err(other),
-        }
-    });
-    // Until the primary has confirmed that, an election would need the lost member's pledge as well.
-    wait::until("the primary has confirmed it", FAILOVER, || {
-        let sql = "SELECT next_rule IS NULL FROM pgautofailover.group_state";
-        match cluster.monitor.superuser("pg_auto_failover", sql).as_deref() {
-            Ok("t") => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    });
+    wait_for_rule_of_one(&cluster);
     // No client finds it there.
     stray.start_with("-c shared_preload_libraries='' -c primary_conninfo='' -c listen_addresses=''");
     superuser(stray, "SELECT pg_promote()");
