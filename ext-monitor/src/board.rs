@@ -13,6 +13,8 @@ pub mod refusals;
 /// How many nodes one monitor can look after.
 pub const MAX_NODES: usize = 128;
 const HOST_BYTES: usize = 255;
+/// The worker looks at the board twice a second, and may wait for a lock on a group in between.
+const STANDSTILL: Millis = Millis(3_000);
 
 /// Whether a host name fits on the board.
 pub const fn fits(host: &str) -> bool {
@@ -66,8 +68,9 @@ pub struct GroupSlot {
 
 /// The whole board.
 pub struct Board {
-    /// When this life of the monitor started.
+    /// When this life of the monitor started, or went on after the whole of it had stood still.
     pub started: Moment,
+    last_look: Moment,
     last_session: u64,
     nodes: [Option<NodeSlot>; MAX_NODES],
     groups: [Option<GroupSlot>; MAX_NODES],
@@ -99,11 +102,23 @@ impl Board {
     pub const fn new(started: Moment) -> Board {
         Board {
             started,
+            last_look: started,
             last_session: 0,
             nodes: [None; MAX_NODES],
             groups: [None; MAX_NODES],
             refusals: Refusals::new(),
         }
+    }
+
+    /// Whoever looks at the board notes it. When nobody did for long, the monitor was frozen, or its machine was: reports wait unread, and
+    /// the silence is its own, as after a start. For how long it stood still; nobody is missed on a board without nodes.
+    pub fn look(&mut self, now: Moment) -> Option<Millis> {
+        let stood_still = now.since(std::mem::replace(&mut self.last_look, now));
+        if stood_still <= STANDSTILL || self.nodes.iter().all(Option::is_none) {
+            return None;
+        }
+        self.started = now;
+        Some(stood_still)
     }
 
     /// The slot of a node.

@@ -42,7 +42,7 @@ const TIMES: &[Time] = &[
          c"At least lease plus lease_margin.", &STALL, 100),
     Time(c"pgautofailover.drain_timeout", c"How long a fenced primary may take to hand its last WAL to the standbys.",
          c"After it the election goes on without it.", &DRAIN, 0),
-    Time(c"pgautofailover.startup_grace_period", c"For how long after the monitor's own start nobody is suspected.",
+    Time(c"pgautofailover.startup_grace_period", c"For how long nobody is suspected after the monitor started or stood still.",
          c"Keepers need this long to find the monitor again.", &STARTUP_GRACE, 0),
     Time(c"pgautofailover.member_timeout", c"A standby lost for longer than this leaves the set that commits wait for.",
          c"Only while enough other standbys are left.", &MEMBER, 100),

@@ -41,7 +41,17 @@ pub fn board<R>(section: impl FnOnce(&mut Board) -> R) -> Result<R, Error> {
     if !HAS_BOARD.load(Ordering::Relaxed) {
         return Err(Error::NotPreloaded);
     }
-    Ok(section(&mut BOARD.exclusive()))
+    let mut board = BOARD.exclusive();
+    let stood_still = board.look(now());
+    let result = section(&mut board);
+    drop(board);
+    if let Some(time) = stood_still {
+        log!(
+            "this monitor stood still for {} ms; nobody is suspected for startup_grace_period from now on",
+            time.0
+        );
+    }
+    Ok(result)
 }
 
 /// The present moment of CLOCK_BOOTTIME, which also counts while the machine sleeps.

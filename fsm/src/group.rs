@@ -173,7 +173,7 @@ pub struct Group {
     pub succeeds: BTreeSet<u64>,
     /// *Volatile.* The last moment at which a granted lease can still run.
     pub granted_until: Moment,
-    /// *Volatile.* When the monitor started.
+    /// *Volatile.* When the monitor started, or went on after it had stood still.
     pub monitor_started: Moment,
     /// Its nodes, by id.
     pub nodes: Vec<Node>,

@@ -39,7 +39,7 @@ impl<'a> Facts<'a> {
         self.group.writer()
     }
 
-    /// The monitor has just started: silence and refusals may be its own.
+    /// The monitor has just started, or stood still: silence and refusals may be its own.
     pub fn in_startup_grace(&self) -> bool {
         self.now.since(self.group.monitor_started) < self.policy.startup_grace
     }
