@@ -83,17 +83,28 @@ impl Ledger {
     }
 
     /// Ends the writers and looks for every acknowledged row on `primary`; the ids of those that are lost.
-    pub fn finish(self, primary: &Server) -> Vec<i64> {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        for writer in self.writers {
-            writer.join().expect("a writer of the ledger panicked");
-        }
+    pub fn finish(mut self, primary: &Server) -> Vec<i64> {
+        self.stop().expect("a writer of the ledger panicked");
         let kept = primary
             .sql("SELECT id FROM ledger")
             .unwrap_or_else(|error| panic!("reading the ledger: {error}"));
         let kept: HashSet<i64> = kept.lines().filter_map(|line| line.parse().ok()).collect();
         let acknowledged = self.shared.acknowledged();
         acknowledged.iter().map(|(id, _)| *id).filter(|id| !kept.contains(id)).collect()
+    }
+}
+
+impl Ledger {
+    fn stop(&mut self) -> thread::Result<()> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.writers.drain(..).try_for_each(JoinHandle::join)
+    }
+}
+
+/// A scenario that has failed: its writers must not write into the next one's cluster, which may get the same addresses.
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        drop(self.stop());
     }
 }
 

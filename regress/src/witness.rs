@@ -55,12 +55,23 @@ impl Witness {
     }
 
     /// Ends the watch; every sign of two writers.
-    pub fn finish(self) -> Vec<String> {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        for watcher in self.watchers {
-            watcher.join().expect("a watcher panicked");
-        }
+    pub fn finish(mut self) -> Vec<String> {
+        self.stop().expect("a watcher panicked");
         std::mem::take(&mut self.shared.violations.lock().expect("no watcher panics with this in its hand"))
+    }
+}
+
+impl Witness {
+    fn stop(&mut self) -> thread::Result<()> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.watchers.drain(..).try_for_each(JoinHandle::join)
+    }
+}
+
+/// A scenario that has failed: its watchers must not write into the next one's cluster, which may get the same addresses.
+impl Drop for Witness {
+    fn drop(&mut self) {
+        drop(self.stop());
     }
 }
 
