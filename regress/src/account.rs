@@ -52,7 +52,7 @@ impl Account {
             // Only root may go there; it steps down on the other side.
             Some(machine) => {
                 let mut command = Command::new("nsenter");
-                command.args(["-t", &machine.to_string(), "-n", "-m", "-r", "--wdns=/"]);
+                command.args(enter(machine));
                 command.args(["-S", &self.uid.to_string(), "-G", &self.gid.to_string(), "--"]).arg(program);
                 command
             }
@@ -77,7 +77,7 @@ impl Account {
         match self.network {
             Some(machine) => {
                 let mut command = Command::new("nsenter");
-                command.args(["-t", &machine.to_string(), "-n", "-m", "--"]).arg(program);
+                command.args(enter(machine)).arg("--").arg(program);
                 command
             }
             None => Command::new(program),
@@ -91,6 +91,11 @@ impl Account {
                 .unwrap_or_else(|error| panic!("giving {} to {}: {error}", path.display(), self.name));
         }
     }
+}
+
+/// nsenter's arguments that lead to a machine. With its root: in a chroot that is not the root of the mounts, where paths differ.
+fn enter(machine: Pid) -> [String; 6] {
+    ["-t", &machine.to_string(), "-n", "-m", "-r", "--wdns=/"].map(str::to_owned)
 }
 
 /// Takes every PG variable out of a command's environment.
