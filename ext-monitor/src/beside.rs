@@ -6,21 +6,18 @@ use node_files::StateDir;
 use node_files::revision::Revision;
 use pgrx::prelude::*;
 
-/// Whether more has been told to the nodes of the group than its rows know.
-pub fn is_behind(group: i32, rows: Revision) -> Result<bool, Error> {
-    let noted = Revision::read(&directory(), group).map_err(|error| Error::Beside(error.to_string()))?;
-    Ok(rows.is_behind(noted))
+/// How far the decisions about the group had come when they were noted last. Rows that are behind are of a copy.
+pub fn noted(group: i32) -> Result<Option<Revision>, Error> {
+    Revision::read(&directory(), group).map_err(failed)
 }
 
 /// Makes room for the note that follows the commit, which must not fail for want of it.
 pub fn make_room(group: i32, rows: Revision) -> Result<(), Error> {
-    let (dir, failed) = (directory(), |error: node_files::Error| Error::Beside(error.to_string()));
-    let noted = Revision::read(&dir, group).map_err(failed)?;
-    if noted.is_some_and(|noted| noted.epoch == rows.epoch) {
+    if noted(group)?.is_some() {
         return Ok(());
     }
-    dir.create().map_err(failed)?;
-    Revision { number: 0, ..rows }.write(&dir, group).map_err(failed)
+    directory().create().map_err(failed)?;
+    Revision { number: 0, ..rows }.write(&directory(), group).map_err(failed)
 }
 
 /// The transaction has committed, and nobody was told yet.
@@ -33,4 +30,8 @@ pub fn note(group: i32, rows: Revision) {
 
 fn directory() -> StateDir {
     StateDir::beside(&pg::data_dir())
+}
+
+fn failed(error: node_files::Error) -> Error {
+    Error::Beside(error.to_string())
 }

@@ -68,7 +68,10 @@ pub fn evaluate<T>(
     group::lock(serial)?;
     let mut scene = begin(serial)?;
     let before = scene.group.clone();
-    if beside::is_behind(serial, scene.stored.revision())? {
+    let noted = beside::noted(serial)?;
+    if scene.stored.revision().is_behind(noted) {
+        // What stood here is continued, also where the copy was taken before it had that epoch.
+        scene.group.succeeds.extend(noted.map(|noted| noted.epoch));
         resume::await_everybody(&mut scene.group, identity::fresh_number());
         tell::restored(&scene)?;
     }

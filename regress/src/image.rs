@@ -3,7 +3,7 @@ use crate::server::{Server, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A copy of the data directory and of what is kept beside it.
+/// A copy of the data directory, or of what is kept beside it too.
 #[derive(Clone, Debug)]
 pub struct Image {
     directories: Vec<(PathBuf, PathBuf)>,
@@ -12,15 +12,24 @@ pub struct Image {
 impl Server {
     /// Copies what is on its disk, everybody's files remaining theirs.
     pub fn take_image(&self) -> Image {
-        assert!(self.running().is_none(), "{} runs; an image of it would not be whole", self.name);
-        let taken = [self.pgdata.clone(), self.state_dir()].map(|directory| {
+        self.copies(".image", vec![self.pgdata.clone(), self.state_dir()])
+    }
+
+    /// Copies its data directory alone, as backups do.
+    pub fn take_backup(&self) -> Image {
+        self.copies(".backup", vec![self.pgdata.clone()])
+    }
+
+    fn copies(&self, suffix: &str, directories: Vec<PathBuf>) -> Image {
+        assert!(self.running().is_none(), "{} runs; a copy of it would not be whole", self.name);
+        let taken = directories.into_iter().map(|directory| {
             let mut name = directory.clone().into_os_string();
-            name.push(".image");
+            name.push(suffix);
             let copy = PathBuf::from(name);
             replace(&copy, &directory);
             (directory, copy)
         });
-        Image { directories: taken.to_vec() }
+        Image { directories: taken.collect() }
     }
 
     /// Puts it back in place of what is there now.

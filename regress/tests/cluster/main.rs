@@ -22,6 +22,7 @@ mod maintenance_apart;
 mod members_lost;
 mod monitor_away;
 mod monitor_replaced;
+mod monitor_restored;
 mod notifications;
 mod old_image;
 mod partitions;

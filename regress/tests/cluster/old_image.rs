@@ -55,9 +55,10 @@ fn copy(from: &Path, to: &Path) {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-fn never_writes(node: &Server) {
+/// Watches the node for that long.
+pub fn never_writes(node: &Server, watch: Duration) {
     let began = Instant::now();
-    while began.elapsed() < WATCH {
+    while began.elapsed() < watch {
         if let Ok(standby) = node.superuser("postgres", "SELECT pg_is_in_recovery()") {
             assert_eq!(standby, "t", "{} was promoted after {:?}", node.name, began.elapsed());
         }
@@ -96,7 +97,7 @@ fn a_standby_of_an_earlier_time_is_not_elected() {
     standby.start();
     let note = wait_until_found_out(&cluster, &standby);
     assert!(note.contains("no candidate until it has caught up"), "{note}");
-    never_writes(&standby);
+    never_writes(&standby, WATCH);
     primary.start();
     assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
     assert_eq!(found_out(&cluster), 2);
@@ -136,7 +137,7 @@ fn a_primary_of_an_earlier_time_never_writes_by_it() {
     primary.kill_tree();
     primary.restore(&image);
     primary.start();
-    never_writes(&primary);
+    never_writes(&primary, WATCH);
     assert_eq!(cluster.wait_settled_within(REJOIN).name, standby.name);
     assert_eq!(found_out(&cluster), 2);
     let counts = oracles.finish(&cluster);

@@ -23,14 +23,14 @@ fn roles(cluster: &Cluster) -> (&Server, Vec<&Server>) {
 }
 
 /// Runs pg_autoctl on the monitor; its exit status and all that it said.
-fn operate(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn operate(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String) {
     let monitor = cluster.monitor.pgdata.to_str().expect("a plain path");
     let output = cluster.run(cluster.pg_autoctl().args(arguments).args(["--pgdata", monitor]));
     (output.status.code(), text(&output))
 }
 
 /// `show state` says that the group waits for this.
-fn wait_explained(cluster: &Cluster, what: &str) {
+pub fn wait_explained(cluster: &Cluster, what: &str) {
     wait::until(&format!("show state says \"{what}\""), FAILOVER, || {
         let (_, said) = operate(cluster, &["show", "state"]);
         if said.contains(what) { Ok(()) } else { Err(said) }
