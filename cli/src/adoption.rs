@@ -11,6 +11,7 @@ use connection::Address;
 use fsm::message::{Receiver, Report};
 use fsm::password::Password;
 use fsm::rule::{Rule, standby_of};
+use fsm::state::State as Role;
 use fsm::units::{Lsn, PasswordNumber, RuleNumber, Timeline};
 use node_files::{Secrets, State, boots};
 use serde_json::json;
@@ -109,7 +110,9 @@ fn known_before(context: &Context, state: &State) -> Option<Known> {
 
 /// In the middle of a change nobody can say which role it is that is to be kept.
 fn check_settled(state: &State, row: Option<&NodeState>) -> Result<()> {
-    let here = state.role == state.goal;
+    // Where the monitor before is gone, nobody ends the election of a node any more, or tells a restarted primary that it may write.
+    let interrupted = row.is_none() && matches!(state.role, Role::Demoted | Role::ReportLsn);
+    let here = state.role == state.goal || interrupted;
     let there = row.is_none_or(|row| row.settled() && row.current_group_state == state.role.as_str());
     if here && there {
         return Ok(());
@@ -123,7 +126,7 @@ fn check_settled(state: &State, row: Option<&NodeState>) -> Result<()> {
 /// A leased primary whose commits wait for nobody: the monitor it leaves could make one of its standbys the writer when
 /// it crashes, and the one it goes to would let it write again.
 fn check_covered(state: &State) -> Result<()> {
-    if state.role != fsm::state::State::Primary || !state.rule.is_empty() {
+    if state.role != Role::Primary || !state.rule.is_empty() {
         return Ok(());
     }
     Err(Error::state("no commit waits for a standby, so the monitor before could elect one while this one moves").hint(

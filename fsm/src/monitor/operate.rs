@@ -326,11 +326,7 @@ pub fn adopt(
         if !group.behind || group.nodes.iter().any(writes) {
             return Err(Refusal::HasPrimary);
         }
-        let ahead = |node: &Node| node.pledge > report.history;
-        if report.history == Term(0)
-            || report.promotion.is_some_and(|made| made.term != report.history)
-            || group.nodes.iter().any(ahead)
-        {
+        if report.history == Term(0) || report.promotion.is_some_and(|made| made.term != report.history) {
             return Err(Refusal::ForeignTerm);
         }
     } else {
@@ -366,7 +362,9 @@ fn role_to_keep(group: &Group, report: &Report) -> Option<State> {
         return Some(State::CatchingUp);
     }
     let keeps = matches!(state, State::CatchingUp | State::Secondary | State::Maintenance);
-    (keeps || state.writes()).then_some(state)
+    // In the middle of an election, or after a restart that the monitor before did not see. It comes as it is: all are asked.
+    let interrupted = group.behind && matches!(state, State::Demoted | State::ReportLsn);
+    (keeps || interrupted || state.writes()).then_some(state)
 }
 
 /// An operator says that the disk of an earlier time which a node runs on is the one to go on with: what was acknowledged since is

@@ -43,10 +43,10 @@ pub fn give_up(group: &mut Group, id: NodeId) -> bool {
     awaited
 }
 
-/// Whether everybody has come. A monitor that never knew a primary waits for one, too: nobody may have named it.
+/// Whether everybody has come. Who is of a recorded history has written it, or names the node that it follows; of no other can a
+/// monitor that never knew a primary learn who that is.
 pub fn is_possible(group: &Group) -> bool {
-    let somebody_wrote = !group.reigns.is_empty() || writer_of(group, latest_history(group)).is_some();
-    group.awaited.is_empty() && (somebody_wrote || group.nodes.is_empty())
+    group.awaited.is_empty() && (latest_history(group) > Term(0) || group.nodes.is_empty())
 }
 
 /// The last reign that anybody knows of.

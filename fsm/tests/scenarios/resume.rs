@@ -200,3 +200,40 @@ fn a_group_that_was_divided_between_two_monitors() {
     let goals = old.goals();
     assert_eq!(goals.iter().filter(|goal| **goal == Secondary).count(), 3, "{goals:?}");
 }
+
+/// Another monitor where the one before is gone, and the primary, which was never promoted, came back as a standby: nobody remembers
+/// that it wrote. Everybody is asked, in whatever order they come; also where an election was under way.
+#[test]
+fn a_site_that_came_back_without_its_monitor() {
+    for pledged in [false, true] {
+        for order in [[1, 2, 3], [3, 2, 1]] {
+            let mut scene = Scene::settled(3, 0);
+            let copy = scene.group.clone();
+            scene.kill(1);
+            if pledged {
+                for id in [2, 3] {
+                    scene.report(id);
+                    scene.step(id);
+                    scene.report(id);
+                }
+            }
+            let report = &mut scene.keeper(1).report;
+            (report.state, report.in_recovery, report.fenced) = (Demoted, true, true);
+            let told = scene.keepers.clone();
+            scene.rules();
+            scene.group = fsm::group::Group { monitor_started: scene.now, ..Default::default() };
+            for (n, id) in order.into_iter().enumerate() {
+                let report = &told[&NodeId(id)].report;
+                let kept = operate::adopt(&mut scene.group, report, &Default::default(), 50, true, scene.now);
+                assert_eq!(kept, Ok(report.state));
+                assert_eq!(resume::is_possible(&scene.group), n == 2, "{order:?}");
+            }
+            scene.start(1);
+            scene.settle();
+            assert_eq!(scene.rules()[..2], ["go on from what the nodes tell", "enough pledges"]);
+            let primaries = scene.goals().iter().filter(|goal| **goal == Primary).count();
+            assert_eq!((primaries, scene.members().len()), (1, 2), "{:?}", scene.goals());
+            assert!(scene.group.term > copy.term.next() || !pledged);
+        }
+    }
+}

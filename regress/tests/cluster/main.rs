@@ -21,6 +21,7 @@ mod maintenance;
 mod maintenance_apart;
 mod members_lost;
 mod monitor_away;
+mod monitor_divided;
 mod monitor_replaced;
 mod monitor_restored;
 mod notifications;

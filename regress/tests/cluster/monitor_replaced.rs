@@ -6,12 +6,13 @@ use regress::server::{Server, text};
 use regress::wait;
 use std::time::{Duration, Instant};
 
-const PASSWORD: &str = "of-the-second-not-a-secret";
+/// Of the second monitor.
+pub const PASSWORD: &str = "of-the-second-not-a-secret";
 /// No application notices what is shorter; a failover or a broken stream takes longer.
-const NO_PAUSE: Duration = Duration::from_millis(1000);
+pub const NO_PAUSE: Duration = Duration::from_millis(1000);
 
 /// A server that the cluster does not know any more, and which must not outlive a failing test.
-struct Former(Server);
+pub struct Former(pub Server);
 
 impl Drop for Former {
     fn drop(&mut self) {
@@ -21,7 +22,8 @@ impl Drop for Former {
     }
 }
 
-fn second_monitor(cluster: &Cluster) -> Server {
+/// Another monitor, which knows nobody.
+pub fn second_monitor(cluster: &Cluster) -> Server {
     let second = Server {
         name: "second".to_owned(),
         pgdata: cluster.directory().join("second"),
@@ -43,18 +45,18 @@ fn second_monitor(cluster: &Cluster) -> Server {
 }
 
 /// What the guide's reader types on the node. The password is in the address, or in the environment.
-fn config_set(cluster: &Cluster, node: &Server, second: &Server, in_address: bool) {
-    let password = if in_address { format!(":{PASSWORD}") } else { String::new() };
+pub fn config_set(cluster: &Cluster, node: &Server, monitor: &Server, password: &str, in_address: bool) {
+    let shown = if in_address { format!(":{password}") } else { String::new() };
     let address =
-        format!("postgres://autoctl_node{password}@{}:{}/pg_auto_failover", second.host, second.port);
+        format!("postgres://autoctl_node{shown}@{}:{}/pg_auto_failover", monitor.host, monitor.port);
     let mut command = cluster.pg_autoctl();
     command.args(["config", "set", "pg_autoctl.monitor", &address]).env("PGDATA", &node.pgdata);
     if !in_address {
-        command.env("PGPASSWORD", PASSWORD);
+        command.env("PGPASSWORD", password);
     }
     let output = cluster.run(&mut command);
     assert!(output.status.success(), "{}: {}\n{}", node.name, text(&output), node.log_tail());
-    assert!(!text(&output).contains(PASSWORD), "{}", text(&output));
+    assert!(!text(&output).contains(password), "{}", text(&output));
 }
 
 fn replaced(name: &str, primary_first: bool) {
@@ -68,8 +70,8 @@ fn replaced(name: &str, primary_first: bool) {
     let second = Former(second_monitor(&cluster));
     let began = Instant::now();
     for (node, in_address) in order.iter().zip([false, true]) {
-        config_set(&cluster, node, &second.0, in_address);
-        config_set(&cluster, node, &second.0, in_address);
+        config_set(&cluster, node, &second.0, PASSWORD, in_address);
+        config_set(&cluster, node, &second.0, PASSWORD, in_address);
         oracles.wait_for_writes();
     }
     let former = Former(std::mem::replace(&mut cluster.monitor, second.0.clone()));
