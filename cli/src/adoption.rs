@@ -28,7 +28,7 @@ pub fn move_to(text: &str, context: &Context, postgres: &Postgres) -> Result<Vie
     let (address, typed) = Address::parse(text)?;
     let running = datadir::require_running(pgdata)?;
     let own = datadir::connect(&running, "postgres").map_err(refused)?;
-    let state = context.node_state(postgres)?;
+    let state = as_it_is(context.node_state(postgres)?, &own)?;
     let before = known_before(context, &state);
     // One that stays leaves no monitor: it is told that the one there, which it did not believe, is its own.
     let stays = context.node_monitor(postgres).is_ok_and(|present| present.place() == address.place());
@@ -43,9 +43,9 @@ pub fn move_to(text: &str, context: &Context, postgres: &Postgres) -> Result<Vie
     let password = typed.or_else(|| address.password_from_environment()).or(kept);
     let monitor = Monitor::open(&address, password.as_deref())?;
     let setting = |key: &str| postgres.setting(pgdata, key).unwrap_or_default();
-    let writes = state.role.writes();
-    // Of the rule in force the writer alone knows.
-    let rule = if writes { state.rule.clone() } else { Rule::default() };
+    // Of the rule in force the writer alone knows, be it that it was restarted since.
+    let knows = state.role.writes() || state.role == Role::Demoted;
+    let rule = if knows { state.rule.clone() } else { Rule::default() };
     let boot = boots::read(&state_dir, pgdata)?;
     let report = report(&own, &state, &rule, &secrets, boot).map_err(refused)?;
     monitor.adopt_node(&Adoption {
@@ -78,6 +78,15 @@ pub fn move_to(text: &str, context: &Context, postgres: &Postgres) -> Result<Vie
         ("state", json!(state.role.to_string())),
     ];
     Ok(View::outcome(line, values))
+}
+
+/// A server that stands by is no writer, whatever its files say: after a start that no monitor has confirmed.
+fn as_it_is(mut state: State, own: &Session) -> Result<State> {
+    let stands_by = own.one("SELECT pg_is_in_recovery()", &[], |row| row.try_get(0)).map_err(refused)?;
+    if stands_by && (state.role.writes() || matches!(state.role, Role::Draining | Role::PreparePromotion)) {
+        state.role = Role::Demoted;
+    }
+    Ok(state)
 }
 
 /// What the monitor before this one knows, and the node does not.

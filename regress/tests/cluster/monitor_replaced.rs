@@ -139,3 +139,27 @@ fn the_primary_goes_first() {
 fn the_standby_goes_first() {
     replaced("newmonb", false);
 }
+
+/// The monitor is gone for good, and its nodes were restarted since: nobody tells the primary that it may write.
+#[test]
+fn the_site_came_back_without_its_monitor() {
+    let mut cluster = Cluster::pair("newmonsite");
+    let oracles = Oracles::start(&cluster);
+    cluster.monitor.kill_tree();
+    cluster.nodes.iter().for_each(Server::freeze);
+    cluster.nodes.iter().for_each(Server::kill_tree);
+    cluster.nodes.iter().for_each(Server::start);
+    for node in &cluster.nodes {
+        assert_eq!(node.superuser("postgres", "SELECT pg_is_in_recovery()").as_deref(), Ok("t"));
+    }
+    let second = second_monitor(&cluster);
+    for node in &cluster.nodes {
+        config_set(&cluster, node, &second, PASSWORD, false);
+    }
+    cluster.monitor = second;
+    PASSWORD.clone_into(&mut cluster.monitor_password);
+    cluster.wait_settled_within(REJOIN);
+    oracles.wait_for_writes();
+    let counts = oracles.finish(&cluster);
+    tell(&format!("a site without its monitor: {} rows acknowledged, 0 lost", counts.acknowledged));
+}
