@@ -46,7 +46,7 @@ SELECT awaited FROM pgautofailover.group_state WHERE formationid = 'moved';
 -- What does not fit is refused.
 SELECT stage.try('pg_temp.adopt(1003, pg_temp.report(1002, ''secondary''), ''{"number": 0, "wait_for": 0, "members": []}'')');
 SELECT stage.try('pg_temp.adopt(1003, pg_temp.report(1003, ''secondary''), ''{"number": 0, "wait_for": 0, "members": []}'', identifier => 98)');
-SELECT stage.try('pg_temp.adopt(1003, pg_temp.report(1003, ''report_lsn''), ''{"number": 0, "wait_for": 0, "members": []}'')');
+SELECT stage.try('pg_temp.adopt(1003, pg_temp.report(1003, ''fast_forward''), ''{"number": 0, "wait_for": 0, "members": []}'')');
 SELECT stage.try('pg_temp.adopt(1004, pg_temp.report(1004, ''primary'', 1), ''{"number": 1, "wait_for": 1, "members": [1001]}'')');
 SELECT stage.try('pg_temp.adopt(1003, pg_temp.report(1003, ''secondary''), ''{"number": 1, "wait_for": 2, "members": [1001]}'')');
 SELECT stage.try('pg_temp.adopt(1003, pg_temp.report(1003, ''secondary'') || ''{"term": 9999999999999999999}'', ''{"number": 1, "wait_for": 0, "members": []}'')');
