@@ -6,12 +6,14 @@ use fsm::group::{Probe, Session};
 use fsm::monitor::facts::Health;
 use fsm::units::{Lsn, Millis, Moment, NodeId};
 use refusals::Refusals;
+use slots::Slots;
 
 pub mod fixed;
 pub mod refusals;
+mod slots;
 
 /// How many nodes one monitor can look after.
-pub const MAX_NODES: usize = 128;
+pub const MAX_NODES: usize = 1024;
 const HOST_BYTES: usize = 255;
 /// The worker looks at the board twice a second, and may wait for a lock on a group in between.
 const STANDSTILL: Millis = Millis(3_000);
@@ -72,8 +74,8 @@ pub struct Board {
     pub started: Moment,
     last_look: Moment,
     last_session: u64,
-    nodes: [Option<NodeSlot>; MAX_NODES],
-    groups: [Option<GroupSlot>; MAX_NODES],
+    nodes: Slots<NodeSlot, MAX_NODES>,
+    groups: Slots<GroupSlot, MAX_NODES>,
     /// Refusals that are to become events.
     pub refusals: Refusals,
 }
@@ -104,8 +106,8 @@ impl Board {
             started,
             last_look: started,
             last_session: 0,
-            nodes: [None; MAX_NODES],
-            groups: [None; MAX_NODES],
+            nodes: Slots::EMPTY,
+            groups: Slots::EMPTY,
             refusals: Refusals::new(),
         }
     }
@@ -114,7 +116,7 @@ impl Board {
     /// the silence is its own, as after a start. For how long it stood still; nobody is missed on a board without nodes.
     pub fn look(&mut self, now: Moment) -> Option<Millis> {
         let stood_still = now.since(std::mem::replace(&mut self.last_look, now));
-        if stood_still <= STANDSTILL || self.nodes.iter().all(Option::is_none) {
+        if stood_still <= STANDSTILL || self.nodes.iter().next().is_none() {
             return None;
         }
         self.started = now;
@@ -123,24 +125,23 @@ impl Board {
 
     /// The slot of a node.
     pub fn node(&mut self, id: NodeId) -> Option<&mut NodeSlot> {
-        self.nodes.iter_mut().flatten().find(|slot| slot.id == id)
+        self.nodes.get(id.0)
     }
 
     /// The slot of a group.
     pub fn group(&mut self, serial: i32) -> Option<&mut GroupSlot> {
-        self.groups.iter_mut().flatten().find(|slot| slot.serial == serial)
+        self.groups.get(serial.into())
     }
 
     /// The slot of a group, made when there is none yet.
     pub fn group_or_new(&mut self, serial: i32) -> Result<&mut GroupSlot, Error> {
-        let place = place_of(&self.groups, |slot| slot.serial == serial)?;
-        Ok(self.groups[place].get_or_insert(GroupSlot {
+        self.groups.get_or_insert(serial.into(), || GroupSlot {
             serial,
             under_evaluation: true,
             generation: 0,
             unsettled: true,
             granted_until: Moment(0),
-        }))
+        })
     }
 
     /// Gives a node its slot, or its slot the present address.
@@ -152,8 +153,7 @@ impl Board {
         port: u16,
         now: Moment,
     ) -> Result<&mut NodeSlot, Error> {
-        let place = place_of(&self.nodes, |slot| slot.id == id)?;
-        let slot = self.nodes[place].get_or_insert(NodeSlot {
+        let slot = self.nodes.get_or_insert(id.0, || NodeSlot {
             id,
             group,
             host: Fixed::EMPTY,
@@ -168,26 +168,20 @@ impl Board {
             receiver_since: now,
             goal_since: now,
             health_told: Health::Unknown,
-        });
+        })?;
         (slot.group, slot.host, slot.port) = (group, Fixed::new(host), port);
         Ok(slot)
     }
 
     /// Forgets the nodes of `group` that `stays` does not know.
     pub fn keep_nodes(&mut self, group: i32, stays: impl Fn(NodeId) -> bool) {
-        for slot in &mut self.nodes {
-            *slot = slot.filter(|node| node.group != group || stays(node.id));
-        }
+        self.nodes.retain(|node| node.group != group || stays(node.id));
     }
 
     /// Forgets the groups that `stays` does not know, and their nodes.
     pub fn keep_groups(&mut self, stays: impl Fn(i32) -> bool) {
-        for slot in &mut self.groups {
-            *slot = slot.filter(|group| stays(group.serial));
-        }
-        for slot in &mut self.nodes {
-            *slot = slot.filter(|node| stays(node.group));
-        }
+        self.groups.retain(|group| stays(group.serial));
+        self.nodes.retain(|node| stays(node.group));
     }
 
     /// Forgets a group and its nodes.
@@ -216,7 +210,7 @@ impl Board {
     /// Every server to look after.
     pub fn targets(&self, now: Moment) -> Vec<Target> {
         let unsettled = |serial: i32| {
-            let group = self.groups.iter().flatten().find(|group| group.serial == serial);
+            let group = self.groups.look(serial.into());
             group.is_none_or(|group| group.unsettled || group.under_evaluation)
         };
         let target = |slot: &NodeSlot| Target {
@@ -228,12 +222,6 @@ impl Board {
             silent_for: now.since(slot.heard.unwrap_or(self.started)),
             unsettled: unsettled(slot.group),
         };
-        self.nodes.iter().flatten().map(target).collect()
+        self.nodes.iter().map(target).collect()
     }
-}
-
-/// Where the slot that `is_it` stands, or else a free place.
-fn place_of<T>(slots: &[Option<T>], is_it: impl Fn(&T) -> bool) -> Result<usize, Error> {
-    let taken = slots.iter().position(|slot| slot.as_ref().is_some_and(&is_it));
-    taken.or_else(|| slots.iter().position(Option::is_none)).ok_or(Error::BoardFull(slots.len()))
 }

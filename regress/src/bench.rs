@@ -3,11 +3,13 @@
 //! ```text
 //! pauses      how long writes stand still for a client that writes every millisecond, and how soon the old node is back
 //! throughput  pgbench with and without the library, in turns, on the same data directories
+//! heartbeats  what a monitor carries, from simulated nodes
 //! idle        CPU and memory of our workers when nothing happens
 //! figures     what all of them give: named samples, printed as a table and kept as JSON
 //! ```
 
 pub mod figures;
+pub mod heartbeats;
 pub mod idle;
 pub mod pauses;
 pub mod throughput;

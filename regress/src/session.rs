@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{CancelToken, Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{CancelToken, Client, Config, NoTls, SimpleQueryMessage, Statement};
 
 /// A statement that did not succeed. Whether it took effect is unknown unless the server said no.
 #[derive(Clone, Debug)]
@@ -107,6 +107,22 @@ impl Session {
             }
         }
         Ok(rows)
+    }
+
+    /// Prepares a statement, for [`Session::text`].
+    pub fn prepare(&self, sql: &str) -> Result<Statement, SqlError> {
+        within(&self.runtime, patient(STATEMENT), async { Ok(self.client.prepare(sql).await?) })
+    }
+
+    /// Runs a prepared statement; the text that it returns.
+    pub fn text(
+        &self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<String, SqlError> {
+        within(&self.runtime, patient(STATEMENT), async {
+            Ok(self.client.query_one(statement, parameters).await?.get(0))
+        })
     }
 
     /// Runs one statement with parameters; the first column of its first row, if it returned one.

@@ -3,7 +3,7 @@
 
 use regress::bench::figures::{self, Measurement};
 use regress::bench::pauses::{self, End, Patience};
-use regress::bench::{idle, throughput};
+use regress::bench::{heartbeats, idle, throughput};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +68,10 @@ fn everything() -> Vec<(String, Work)> {
     all.push(("pause.silent_cut.impatient".to_owned(), Box::new(impatient)));
     all.push(("throughput.alone".to_owned(), Box::new(|runs| throughput::measure(0, runs))));
     all.push(("throughput.1_standby".to_owned(), Box::new(|runs| throughput::measure(1, runs))));
+    for nodes in [2, 100, 1000] {
+        // Each run is thousands of heartbeats.
+        all.push((format!("heartbeats.{nodes}_nodes"), Box::new(move |_| heartbeats::measure(nodes))));
+    }
     // A minute says enough of what happens all the time.
     all.push(("idle".to_owned(), Box::new(|_| idle::measure(1))));
     all

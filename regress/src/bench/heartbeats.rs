@@ -1,0 +1,162 @@
+//! What a monitor carries: heartbeats in which nothing changes, of many nodes at once.
+//!
+//! The nodes are simulated: lone ones, each in a formation of its own, that report what a keeper would. Their servers are addresses at which
+//! nobody listens, so the health worker's probes are refused; their sessions stand, so nobody is convicted.
+use super::figures::Measurement;
+use crate::chaos::measure::holding;
+use crate::cluster::Cluster;
+use crate::deadlines::{STATEMENT, patient};
+use crate::server::Server;
+use crate::session::Session;
+use fsm::message::{Assignment, Report};
+use fsm::state::State;
+use fsm::units::{Lsn, NodeId, Timeline};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio_postgres::Statement;
+
+const SESSIONS: usize = 8;
+/// How often each node reports when it keeps the usual pace twice over.
+const PERIOD: Duration = Duration::from_millis(500);
+const LASTING: Duration = Duration::from_secs(10);
+
+/// So many nodes: heartbeats a second as fast as they go, their latency at two a second from each, WAL and memory.
+pub fn measure(nodes: usize) -> Vec<Measurement> {
+    let mut cluster = Cluster::empty("heartbeats");
+    cluster.create_monitor_of_told_nodes();
+    let speakers = speakers(&cluster, nodes);
+    // What registration has left to vacuum and to analyze is written by PostgreSQL, at a time of its own.
+    for sql in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
+        cluster.monitor.superuser("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    // Others that have registered since made each group's last answer out of date.
+    play(&speakers, |speaker| speaker.reports.iter().for_each(|report| drop(speaker.report(report))));
+    let wal = |monitor: &Server| -> f64 {
+        let position = "SELECT pg_current_wal_insert_lsn() - '0/0'";
+        monitor.superuser("postgres", position).ok().and_then(|text| text.parse().ok()).expect("a position")
+    };
+    let before = wal(&cluster.monitor);
+    let begun = Instant::now();
+    let fast: usize = play(&speakers, |speaker| speaker.as_fast_as_it_goes()).into_iter().sum();
+    let a_second = fast as f64 / begun.elapsed().as_secs_f64();
+    let paced = play(&speakers, |speaker| speaker.at_its_pace());
+    let written = wal(&cluster.monitor) - before;
+    let latencies: Vec<f64> = paced.into_iter().flatten().map(|time| time.as_secs_f64() * 1000.0).collect();
+    let memory = speakers.iter().map(|speaker| {
+        let pid = speaker.session.backend().expect("the monitor answers").parse().expect("a PID");
+        holding(pid).expect("the backend lives").memory_kb as f64
+    });
+    let memory = memory.collect();
+    vec![
+        Measurement::new(format!("heartbeats.{nodes}_nodes.throughput"), "heartbeats/s", vec![a_second]),
+        Measurement::new(format!("heartbeats.{nodes}_nodes.latency"), "ms", latencies),
+        Measurement::new(format!("heartbeats.{nodes}_nodes.wal"), "bytes", vec![written]),
+        Measurement::new(format!("heartbeats.{nodes}_nodes.pss_of_a_session"), "kB", memory),
+    ]
+}
+
+/// A session with the monitor that speaks for some of the nodes.
+struct Speaker {
+    session: Session,
+    ask: Statement,
+    reports: Vec<Report>,
+}
+
+fn speakers(cluster: &Cluster, nodes: usize) -> Vec<Speaker> {
+    let speaker = |_| {
+        let session = Session::open(&cluster.monitor_config()).expect("the monitor answers");
+        let ask = session.prepare("SELECT pgautofailover.keeper_report($1)").expect("preparing the call");
+        Speaker { session, ask, reports: Vec::new() }
+    };
+    let mut speakers: Vec<Speaker> = (0..SESSIONS).map(speaker).collect();
+    for node in 0..nodes {
+        let speaker = &mut speakers[node % SESSIONS];
+        let report = speaker.register(node);
+        speaker.reports.push(report);
+    }
+    speakers.retain(|speaker| !speaker.reports.is_empty());
+    speakers
+}
+
+/// All at once, each with its own thread.
+fn play<T: Send>(speakers: &[Speaker], work: impl Fn(&Speaker) -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = speakers.iter().map(|speaker| scope.spawn(move || work(speaker))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a speaker panicked")).collect()
+    })
+}
+
+impl Speaker {
+    /// A lone node that has come to rest; the report that says so.
+    fn register(&self, node: usize) -> Report {
+        let formation = format!("bench_{node}");
+        let address = format!("127.99.{}.{}", node / 250, node % 250 + 1);
+        let register = format!(
+            "SELECT pgautofailover.create_formation('{formation}', 'pgsql', 'postgres', true, 0);
+             SELECT assigned_node_id FROM pgautofailover.register_node('{formation}', '{address}', 9, 'postgres')"
+        );
+        let rows = self.session.rows(&register, patient(STATEMENT)).expect("registering a node");
+        let id = rows.last().and_then(|row| row.first()?.as_ref()?.parse().ok()).expect("a node id");
+        let mut report = Report {
+            timeline: Timeline(1),
+            lsn: Some(Lsn(0x0100_0000)),
+            ..Report::of(NodeId(id), State::Init)
+        };
+        // The first report brings the assignment, the next ones say that it is reached.
+        for _ in 0..4 {
+            let told = self.report(&report);
+            (report.state, report.term, report.history) = (told.goal, told.term, told.term);
+        }
+        report
+    }
+
+    fn report(&self, report: &Report) -> Assignment {
+        let text = serde_json::to_string(report).expect("a report is JSON");
+        let answer = self.beat(&text);
+        serde_json::from_str(&answer).expect("an answer is JSON")
+    }
+
+    fn beat(&self, report: &str) -> String {
+        self.session.text(&self.ask, &[&report]).expect("a heartbeat is answered")
+    }
+
+    fn as_fast_as_it_goes(&self) -> usize {
+        let texts: Vec<String> = self.texts();
+        let begun = Instant::now();
+        let mut sent = 0;
+        while begun.elapsed() < LASTING {
+            for text in &texts {
+                self.beat(text);
+                sent += 1;
+            }
+        }
+        sent
+    }
+
+    /// Twice a second from each node; how long each answer took.
+    fn at_its_pace(&self) -> Vec<Duration> {
+        let texts: Vec<String> = self.texts();
+        let begun = Instant::now();
+        let mut took = Vec::new();
+        for round in 0.. {
+            let due = PERIOD * round;
+            if due >= LASTING {
+                break;
+            }
+            for (at, text) in texts.iter().enumerate() {
+                // Spread over the period, as nodes are that know nothing of each other.
+                let due = due + PERIOD.mul_f64(at as f64 / texts.len() as f64);
+                thread::sleep(due.saturating_sub(begun.elapsed()));
+                let sent = Instant::now();
+                self.beat(text);
+                took.push(sent.elapsed());
+            }
+        }
+        took
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.reports.iter().map(|report| serde_json::to_string(report).expect("a report is JSON")).collect()
+    }
+}
