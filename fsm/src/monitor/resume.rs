@@ -84,11 +84,11 @@ pub(super) fn go_on_from_what_the_nodes_tell(facts: &Facts) -> Option<Group> {
         }
     }
     let interrupted = group.nodes.iter().any(|node| node.pledge > latest);
-    match writer {
-        Some(writer) if !interrupted => keep_writing(&mut group, writer),
-        Some(_) | None => {
-            rely_on_everybody(&mut group, writer);
-            group = election::open(&Facts { group: &group, ..*facts });
+    match (writer, winner_of(before)) {
+        (Some(writer), None) if !interrupted => keep_writing(&mut group, writer),
+        (_, winner) => {
+            rely_on_everybody(&mut group, writer, latest);
+            group = hold_election(&Facts { group: &group, ..*facts }, winner);
         }
     }
     Some(group)
@@ -105,6 +105,16 @@ fn writer_of(group: &Group, latest: Term) -> Option<&Node> {
         .find(writes)
         .or_else(|| recorded.and_then(|writer| group.node(writer)))
         .or_else(|| nodes().find(promoted))
+}
+
+/// Who was told to promote in the last term that anybody has heard of, and has announced it. No other can have been recorded in that
+/// term, and it has not been recorded itself, or it would follow its own history.
+fn winner_of(group: &Group) -> Option<&Node> {
+    let term = highest_term(group);
+    let announced =
+        |node: &&Node| node.promotion.is_some_and(|made| made.term == term) && node.history < term;
+    let has_rule = |node: &&Node| node.in_force.members.iter().all(|id| group.node(*id).is_some());
+    group.nodes.iter().find(announced).filter(has_rule)
 }
 
 fn highest_term(group: &Group) -> Term {
@@ -178,10 +188,25 @@ fn keep_writing(group: &mut Group, writer: &Node) {
     }
 }
 
+/// A new election; or, where its winner has announced itself, the one that was under way.
+fn hold_election(facts: &Facts, winner: Option<&Node>) -> Group {
+    let Some(winner) = winner else { return election::open(facts) };
+    let before = Group { term: Term(facts.group.term.0.saturating_sub(1)), ..facts.group.clone() };
+    let mut group = election::open(&Facts { group: &before, ..*facts });
+    if let Some(election) = &mut group.election {
+        (election.winner, election.rule) = (Some(winner.id), winner.in_force.clone());
+    }
+    if let Some(node) = group.node_mut(winner.id) {
+        node.goal = State::PreparePromotion;
+    }
+    group
+}
+
 /// Nobody can say which rule was on its way. Whatever it was, the writer has every commit; and where commits waited for
-/// anybody, so have all others together.
-fn rely_on_everybody(group: &mut Group, writer: Option<&Node>) {
-    group.unleased = writer.is_some_and(|writer| writer.in_force.is_empty());
+/// anybody, so have all others together. Of a writer that was elected again nobody knows whether they did.
+fn rely_on_everybody(group: &mut Group, writer: Option<&Node>, latest: Term) {
+    let elected_again = |writer: &Node| writer.promotion.is_some_and(|made| made.term > latest);
+    group.unleased = writer.is_some_and(|writer| writer.in_force.is_empty() || elected_again(writer));
     group.last_rule_number = group.last_rule_number.next();
     let counts =
         |node: &&Node| Some(node.id) != writer.map(|writer| writer.id) && !node.goal.leaves_the_rule();

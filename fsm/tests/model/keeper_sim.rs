@@ -35,6 +35,7 @@ pub struct Mistakes {
     pub offer_is_taken_unasked: bool,
     pub lease_counts_from_the_answer: bool,
     pub start_opens_the_fence: bool,
+    pub restored_monitor_believes_its_copy: bool,
 }
 
 /// What survives a crash.
@@ -168,6 +169,7 @@ impl Node {
             lsn: Some(self.lsn()),
             promotion: self.disk.promotion,
             rule: self.disk.rule.number,
+            in_force: Some(self.disk.rule.clone()),
             accepts: offer.filter(|_| accepts),
             checkpoint_timeline: self.disk.checkpoint,
             receiver: self.receiver,
@@ -181,7 +183,7 @@ impl Node {
 
     /// An answer has come.
     pub fn hear(&mut self, told: Assignment) {
-        if self.stopping || !accepts(self.disk.term, &told) {
+        if self.stopping || told.incomplete || !accepts(self.disk.term, &told) {
             return;
         }
         self.disk.term = told.term;

@@ -63,6 +63,7 @@ impl Model for Pair {
         match self.laws.trouble {
             Trouble::Everything if self.number_sync_standbys == 0 => all.extend(settles::happens()),
             Trouble::Maintenance => all.extend(taken_down::happens()),
+            Trouble::RestoredMonitor => all.extend(settles::resumes()),
             Trouble::Everything | Trouble::LateMessages => {}
         }
         all
@@ -151,6 +152,21 @@ fn an_asynchronous_pair_in_maintenance() {
     let found = search(pair, HasDiscoveries::AnyFailures);
     found.expect_none();
     assert_eq!(found.states, 627_883);
+}
+
+/// Its monitor may be put back from a copy, and knows by its notes that it is one.
+#[test]
+fn a_synchronous_pair_with_a_restored_monitor() {
+    let found = search(pair(Trouble::RestoredMonitor, true), HasDiscoveries::AnyFailures);
+    found.expect_none();
+    assert_eq!(found.states, 463_714);
+}
+
+#[test]
+fn an_asynchronous_pair_with_a_restored_monitor() {
+    let found = search(pair(Trouble::RestoredMonitor, false), HasDiscoveries::AnyFailures);
+    found.expect_none();
+    assert_eq!(found.states, 294_811);
 }
 
 /// number_sync_standbys = 1: no primary writes alone. Two faults are among the tests that the gate has no time for.

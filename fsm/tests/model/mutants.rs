@@ -15,6 +15,7 @@ const NONE: Mistakes = Mistakes {
     offer_is_taken_unasked: false,
     lease_counts_from_the_answer: false,
     start_opens_the_fence: false,
+    restored_monitor_believes_its_copy: false,
 };
 
 /// Whether the model has a story in which that law is broken.
@@ -124,4 +125,10 @@ fn a_maintenance_that_leaves_the_standby_eligible() {
         rule("write alone by an operator's word", facts).map(|group| Group { unleased: false, ..group })
     });
     assert!(breaks(no_lost_commit::NAME, &rules, NONE, Trouble::Maintenance, true));
+}
+
+#[test]
+fn a_restored_monitor_that_believes_its_copy() {
+    let mistakes = Mistakes { restored_monitor_believes_its_copy: true, ..NONE };
+    assert!(breaks(no_lost_commit::NAME, RULES, mistakes, Trouble::RestoredMonitor, true));
 }

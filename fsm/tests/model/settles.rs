@@ -1,7 +1,7 @@
 //! Law 8: once nothing goes wrong any more, the pair settles; and what it is for does happen.
 use crate::Pair;
 use crate::keeper_sim::{Fence, Record};
-use crate::world::World;
+use crate::world::{LATER_EPOCH, World};
 use fsm::state::State;
 use stateright::Property;
 
@@ -36,6 +36,22 @@ pub fn happens() -> Vec<Property<Pair>> {
         }),
         Property::sometimes("a lost standby is secondary again", |_, world: &World| {
             world.is_settled() && world.group.rule.number.0 > 2 && !promoted(world, 0) && !promoted(world, 1)
+        }),
+    ]
+}
+
+fn gone_on(world: &World) -> bool {
+    world.group.epoch == LATER_EPOCH && world.is_settled()
+}
+
+/// What a monitor that was put back must be able to do.
+pub fn resumes() -> Vec<Property<Pair>> {
+    vec![
+        Property::sometimes("it goes on with the primary that was elected since", |_, world: &World| {
+            gone_on(world) && promoted(world, 1)
+        }),
+        Property::sometimes("it goes on with the primary that it knew", |_, world: &World| {
+            gone_on(world) && !promoted(world, 0) && !promoted(world, 1)
         }),
     ]
 }

@@ -3,6 +3,8 @@
 //! There is no clock: a moment is either just now or so long ago that every threshold is behind it.
 mod happen;
 
+pub use happen::LATER_EPOCH;
+
 use crate::keeper_sim::{Mistakes, Node, Sim};
 use crate::one_writer;
 use fsm::group::Group;
@@ -12,7 +14,7 @@ use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Moment, NodeId};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 pub const NOW: Moment = Moment(1_000_000);
 const LONG_AGO: Moment = Moment(900_000);
@@ -66,6 +68,8 @@ pub enum Event {
     /// Longer than a lease, and than every time-out.
     TimePasses,
     RestartMonitor,
+    /// It is started from a copy of its tables as they were in the beginning.
+    RestoreMonitor,
     Switchover,
     /// An operator wants a standby's server for himself, and gives it back.
     StartMaintenance(usize),
@@ -109,6 +113,8 @@ pub enum Trouble {
     LateMessages,
     /// The same as everything but links between the nodes, while an operator puts a node in maintenance and does there as he likes.
     Maintenance,
+    /// The monitor is put back from an old copy, beside crashes, stops, switchovers, and links to it that break.
+    RestoredMonitor,
 }
 
 /// What does not change in a run.
@@ -118,11 +124,20 @@ pub struct Laws {
     pub policy: Policy,
     pub commits: u8,
     pub trouble: Trouble,
+    /// The monitor's tables in the beginning.
+    pub copy: OnceLock<Group>,
 }
 
 impl Laws {
     pub fn new(rules: &[Rule], mistakes: Mistakes, trouble: Trouble) -> Laws {
-        Laws { rules: rules.to_vec(), mistakes, policy: Policy::default(), trouble, commits: 1 }
+        Laws {
+            rules: rules.to_vec(),
+            mistakes,
+            policy: Policy::default(),
+            trouble,
+            commits: 1,
+            copy: OnceLock::new(),
+        }
     }
 }
 
@@ -153,6 +168,7 @@ impl World {
             world.run_round(1, laws);
         }
         assert!(world.is_settled(), "a pair is not born: {world:#?}");
+        laws.copy.get_or_init(|| world.group.clone());
         world.faults = faults;
         world.maintenances = u8::from(laws.trouble == Trouble::Maintenance);
         world
@@ -199,7 +215,7 @@ impl World {
                     out.push(Event::Act(n));
                 }
                 // Otherwise the monitor grants as well.
-                if self.cut[n] {
+                if self.cut[n] || self.group.behind {
                     out.push(Event::Contact(n));
                 }
                 if faulty && !late_messages && !node.stopping && !node.in_recovery {
@@ -240,7 +256,9 @@ impl World {
             out.push(Event::CutLink);
         }
         if faulty && !late_messages {
-            out.extend([Event::RestartMonitor, Event::Switchover]);
+            let restored = laws.trouble == Trouble::RestoredMonitor;
+            let monitor = if restored { Event::RestoreMonitor } else { Event::RestartMonitor };
+            out.extend([monitor, Event::Switchover]);
         }
         if self.something_is_waited_for() {
             out.push(Event::TimePasses);
@@ -256,7 +274,7 @@ impl World {
     fn is_whole(&self) -> bool {
         let near = |n: usize| self.in_touch(n) && !self.nodes[n].stopping;
         let monitor_knows = self.group.monitor_started == Moment(0);
-        near(0) && near(1) && self.linked && self.late.is_none() && monitor_knows
+        near(0) && near(1) && self.linked && self.late.is_none() && monitor_knows && !self.group.behind
     }
 
     /// Time passes without a report only where somebody is away, or something is waited for.
@@ -278,6 +296,7 @@ impl World {
             | Event::CutMonitor(_)
             | Event::CutLink
             | Event::RestartMonitor
+            | Event::RestoreMonitor
             | Event::Switchover => true,
             Event::Crash(n) => !self.nodes[*n].stopping && !self.is_the_operators(*n),
             Event::Tick(_)

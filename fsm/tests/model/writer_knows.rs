@@ -10,11 +10,13 @@ pub const ELECTION: &str = "no winner while somebody writes without a lease";
 pub fn property() -> Property<Pair> {
     Property::always(NAME, |_, world: &World| {
         let writer = world.group.reign().map(|reign| reign.writer);
-        world
-            .nodes
-            .iter()
-            .filter(|node| node.fence == Fence::Unleased)
-            .all(|node| world.group.unleased && writer == Some(node.id))
+        // What was recorded, a restored monitor has to hear again.
+        world.group.behind
+            || world
+                .nodes
+                .iter()
+                .filter(|node| node.fence == Fence::Unleased)
+                .all(|node| world.group.unleased && writer == Some(node.id))
     })
 }
 

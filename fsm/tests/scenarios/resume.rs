@@ -237,3 +237,30 @@ fn a_site_that_came_back_without_its_monitor() {
         }
     }
 }
+
+/// The monitor was lost while the winner of an election was being promoted. That election is ended: the winner may have been recorded, and
+/// nobody else can have been.
+#[test]
+fn a_winner_that_was_promoted_meanwhile_is_recorded() {
+    let mut scene = Scene::settled(3, 0);
+    let copy = scene.group.clone();
+    scene.kill(1);
+    scene.wait(10);
+    for _ in 0..4 {
+        for id in [2, 3] {
+            scene.report(id);
+            scene.step(id);
+        }
+        if scene.keeper(2).report.state == PreparePromotion {
+            break;
+        }
+    }
+    assert_eq!(scene.keeper(2).report.promotion.map(|made| made.term), Some(Term(2)));
+    scene.restore_monitor(copy, KNOWS);
+    scene.start(1);
+    scene.rules();
+    scene.settle();
+    assert_eq!(scene.rules()[..2], ["go on from what the nodes tell", "record the winner"]);
+    let reign = scene.group.reign().expect("a reign");
+    assert_eq!((reign.term, reign.writer, scene.goals()[1]), (Term(2), NodeId(2), Primary));
+}

@@ -3,10 +3,13 @@ use super::{Event, ID, LONG_AGO, Late, Laws, MOST_STEPS, NOW, RUNNING, World};
 use crate::keeper_sim::{Fence, Record, streaming};
 use fsm::group::{Probe, Session};
 use fsm::message::{Assignment, Peer, Receiver, Report, Upstream, VERSION};
-use fsm::monitor::{assignment, decide_by, operate};
+use fsm::monitor::{assignment, decide_by, operate, resume};
 use fsm::state::State;
 use fsm::units::{Moment, NodeId};
 use std::collections::BTreeSet;
+
+/// Of a monitor that was put back.
+pub const LATER_EPOCH: u64 = 1;
 
 impl World {
     pub fn happen(&mut self, event: &Event, laws: &Laws) {
@@ -107,6 +110,13 @@ impl World {
             Event::HealLink => self.linked = true,
             Event::TimePasses => self.time_passes(laws),
             Event::RestartMonitor => self.restart_monitor(),
+            Event::RestoreMonitor => {
+                self.group = laws.copy.get().expect("a pair was born").clone();
+                self.restart_monitor();
+                if !laws.mistakes.restored_monitor_believes_its_copy {
+                    resume::await_everybody(&mut self.group, LATER_EPOCH);
+                }
+            }
             Event::Switchover => {
                 let mut group = self.group.clone();
                 if operate::perform_failover(&mut group, &laws.policy, NOW).is_ok() {
@@ -159,6 +169,10 @@ impl World {
 
     /// The monitor hears a report, decides, and answers.
     fn deliver(&mut self, report: &Report, laws: &Laws) -> Option<Assignment> {
+        let believes = laws.mistakes.restored_monitor_believes_its_copy;
+        if !self.group.behind && !believes && resume::knows_more(&self.group, report) {
+            resume::await_everybody(&mut self.group, LATER_EPOCH);
+        }
         self.group.hear(report, Session::Up, NOW);
         if let Some(node) = self.group.node_mut(report.node) {
             node.probe = Probe::Answers;
