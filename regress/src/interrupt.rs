@@ -290,7 +290,7 @@ fn plain(path: &str) -> String {
     let mut plain = String::new();
     for part in path.split_inclusive(|c: char| !c.is_ascii_digit()) {
         let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
-        plain.push_str(if digits.len() >= 6 { "…" } else { digits });
+        plain.push_str(if digits.len() >= 3 { "…" } else { digits });
         plain.push_str(&part[digits.len()..]);
     }
     plain
@@ -303,7 +303,7 @@ fn program(pid: u64) -> Option<String> {
         .split(|byte| *byte == 0)
         .map(|word| String::from_utf8_lossy(word).rsplit('/').next().unwrap_or_default().to_owned())
         .collect();
-    const THAT_ACT: [&str; 3] = ["initdb", "pg_ctl", "pg_basebackup"];
+    const THAT_ACT: [&str; 4] = ["initdb", "pg_ctl", "pg_basebackup", "pg_rewind"];
     let at = words.iter().position(|word| THAT_ACT.contains(&word.as_str()))?;
     let verb = words.get(at + 1).filter(|word| !word.starts_with('-') && words[at] == "pg_ctl");
     if words[at] == "pg_ctl" && verb.is_none() {

@@ -37,10 +37,7 @@ pub const APP_PASSWORD: &str = "not-a-secret";
 impl Server {
     /// `pg_ctl start`, and nothing else: what an operator types, or a service manager runs.
     pub fn start(&self) {
-        // A killed postmaster that nobody has reaped still owns the lock file, as far as a new one can tell.
-        if let Some(pid) = self.pid_in_lock_file().filter(|pid| !process::is_alive(*pid)) {
-            process::wait_until_reaped(pid);
-        }
+        self.bury();
         let output = self.pg_ctl(&["start", "-w", "-t", &patient(START).as_secs().to_string()]);
         assert!(
             output.status.success(),
@@ -49,6 +46,13 @@ impl Server {
             text(&output),
             self.log_tail()
         );
+    }
+
+    /// A killed postmaster that nobody has reaped still owns its lock files, as far as a new one can tell.
+    pub fn bury(&self) {
+        if let Some(pid) = self.pid_in_lock_file().filter(|pid| !process::is_alive(*pid)) {
+            process::wait_until_reaped(pid);
+        }
     }
 
     /// `pg_ctl stop`.

@@ -1,5 +1,5 @@
 //! A new copy of the upstream, with pg_basebackup. The old directory stays in its place until the new one is whole, and is kept aside then.
-use super::saved::{self, remove_tree};
+use super::saved;
 use super::work::{Interrupted, Work};
 use super::{child, size_of, source, space, swap};
 use crate::error::{Error, Result};
@@ -22,13 +22,12 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     swap::check(&work.pgdata, &work.state_dir)?;
     saved::save(&work.pgdata, &work.state_dir, phase.step)?;
     // Before the space is measured: it is ours to free.
-    remove_unfinished(&work.state_dir)?;
-    let incoming = incoming(&work.state_dir);
+    let incoming = room(&work.state_dir)?;
     // The copy is as large as what it replaces, as far as anybody can tell; what it replaces is kept.
     space::wait_for(work, work.state_dir.path(), size_of(&work.pgdata))?;
     let peer = loop {
         let peer = source::wait_for(work, &phase.copy.upstream().peer, source::reachable)?;
-        remove_unfinished(&work.state_dir)?;
+        room(&work.state_dir)?;
         info!("copies node {} at {}:{}", peer.node, peer.host, peer.port);
         let command = backup(&work.postgres, &work.state_dir, &peer, &phase.ssl, &phase.slot);
         let word = || format!("is still copying, {} MB so far", size_of(&incoming) >> 20);
@@ -43,11 +42,6 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     let kept = swap::swap(&work.pgdata, &incoming, &work.state_dir)?;
     info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());
     Ok(())
-}
-
-/// Removes what an interrupted copy left. Never more than a copy of somebody else: an old PGDATA is not put there.
-pub fn remove_unfinished(state_dir: &StateDir) -> std::result::Result<(), Interrupted> {
-    remove_tree(&incoming(state_dir))
 }
 
 /// The first copy of a node that has no directory yet: into a place of its own, which `fetch` returns.
@@ -85,7 +79,8 @@ pub fn fetch(
     ))
 }
 
-/// The place for a new directory in the making, without what an interrupted call left there.
+/// The place for a new directory in the making, without what an interrupted call left there. That was never more than a copy of
+/// somebody else: an old PGDATA is not put there.
 pub fn room(state_dir: &StateDir) -> Result<PathBuf> {
     let incoming = incoming(state_dir);
     let started = Instant::now();

@@ -75,7 +75,7 @@ pub fn forget(state_dir: &StateDir) -> Result<(), Interrupted> {
 }
 
 /// Removes a directory of ours with all that is in it, if it is there.
-pub fn remove_tree(path: &Path) -> Result<(), Interrupted> {
+fn remove_tree(path: &Path) -> Result<(), Interrupted> {
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),

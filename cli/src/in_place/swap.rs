@@ -95,7 +95,7 @@ fn real(pgdata: &Path) -> Result<PathBuf, Interrupted> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clone::{incoming, remove_unfinished};
+    use super::super::clone::{incoming, room};
     use super::*;
 
     struct Node {
@@ -132,7 +132,7 @@ mod tests {
 
     /// What a helper does that finds the marker of an unfinished copy: all of it again.
     fn begin_again(node: &Node) {
-        remove_unfinished(&node.state_dir).unwrap();
+        room(&node.state_dir).unwrap();
         make(&incoming(&node.state_dir), "newer");
         swap(&node.pgdata, &incoming(&node.state_dir), &node.state_dir).unwrap();
         assert_eq!(content(&node.pgdata), "newer");

@@ -33,6 +33,7 @@ mod primary_killed;
 mod provisioning;
 mod provisioning_again;
 mod rejoin_by_clone;
+mod rejoin_interrupted;
 mod replay_paused;
 mod retention;
 mod rights;

@@ -1,0 +1,139 @@
+//! The helper that makes a former primary a standby again is killed at each of its steps, and started again: in the end the node is
+//! a secondary, nothing is lost, and what it alone had is kept.
+use regress::cluster::Cluster;
+use regress::deadlines::{CLONE, FAILOVER, REJOIN};
+use regress::interrupt::{Cuts, Run};
+use regress::oracles::{Oracles, tell};
+use regress::server::Server;
+use regress::wait;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Instant;
+
+/// Options of a server that stays down where its helper would begin: what it becomes does nothing.
+fn without_helper(cluster: &Cluster) -> String {
+    // By a server's name, or nobody buries it.
+    let nothing = cluster.directory().join("postgres");
+    if !nothing.exists() {
+        symlink("/bin/false", &nothing).expect("making a link");
+    }
+    format!("-c pg_autoctl.helper={}", nothing.display())
+}
+
+fn superuser(server: &Server, sql: &str) -> String {
+    server.superuser("postgres", sql).unwrap_or_else(|error| panic!("{}: {sql}: {error}", server.name))
+}
+
+/// The server starts without its helper, and has asked for a restart in place before this returns.
+fn start_until_it_asks(cluster: &Cluster, server: &Server) {
+    server.bury();
+    // How pg_ctl likes a server that is down again at once does not matter.
+    server.pg_ctl(&["start", "-o", &without_helper(cluster)]);
+    wait_until_down(server);
+}
+
+fn wait_until_down(server: &Server) {
+    let down = || server.running().map_or(Ok(()), Err);
+    wait::until("the server is down and its helper did not run", REJOIN, down);
+    server.bury();
+}
+
+/// Where the marker stands, somebody has asked for a copy.
+fn marker(server: &Server) -> Option<String> {
+    fs::read_to_string(server.state_dir().join("phase")).ok()
+}
+
+/// The old primary writes WAL that its standby never gets, dies, and comes back to a new one.
+fn part(cluster: &Cluster, old: &Server, new: &Server) {
+    superuser(old, "ALTER SYSTEM SET work_mem = '7MB'");
+    new.freeze();
+    // What is rolled back waits for nobody.
+    superuser(old, "BEGIN; INSERT INTO ledger SELECT generate_series(-100000, -1); ROLLBACK");
+    superuser(old, "SELECT pg_switch_wal()");
+    old.kill_tree();
+    new.thaw();
+    cluster.wait_state(new, "wait_primary", FAILOVER);
+}
+
+/// Runs the helper up to each point once, then to its end.
+fn kill_everywhere(cluster: &Cluster, what: &str, server: &Server) -> usize {
+    let mut command = cluster.pg_autoctl();
+    command.args(["internal", "in-place", "--pgdata"]).arg(&server.pgdata);
+    command.arg("--state-dir").arg(server.state_dir());
+    // Becomes "postgres -V" when PGDATA is whole.
+    command.arg("--postgres").arg(server.install.program("postgres")).args(["--", "-V"]);
+    let (started, mut cuts) = (Instant::now(), Cuts::default());
+    loop {
+        match cuts.run(&server.account, &command) {
+            Run::Cut(point) if std::env::var_os("REGRESS_CUTS").is_some() => {
+                tell(&format!("{what}: {point}"))
+            }
+            Run::Cut(_) => {}
+            Run::Ended(Some(0), said) => {
+                assert!(!said.contains("panicked"), "{said}");
+                break;
+            }
+            Run::Ended(code, said) => {
+                panic!("{what}, after {} cuts: exit status {code:?}: {said}", cuts.count())
+            }
+        }
+    }
+    tell(&format!("{what}: killed at {} points in {} s", cuts.count(), started.elapsed().as_secs()));
+    assert_eq!(marker(server), None, "PGDATA is whole");
+    cuts.count()
+}
+
+/// Its configuration is its own, and what it alone had is kept.
+fn has_lost_nothing(server: &Server) {
+    assert_eq!(superuser(server, "SHOW work_mem"), "7MB");
+    let aside = fs::read_dir(server.state_dir().join("aside")).expect("the directory of what was set aside");
+    let kept: Vec<_> = aside
+        .flatten()
+        .filter(|entry| fs::read_dir(entry.path()).is_ok_and(|files| files.count() > 0))
+        .collect();
+    assert!(!kept.is_empty(), "nothing is kept below {}", server.state_dir().display());
+}
+
+#[test]
+fn a_rewind_is_killed_at_every_step() {
+    let cluster = Cluster::pair("cutrewind");
+    let old = cluster.wait_settled();
+    let new = cluster.other(old);
+    let oracles = Oracles::start(&cluster);
+    part(&cluster, old, new);
+    start_until_it_asks(&cluster, old);
+    let asked = marker(old).expect("a rewind was asked for");
+    assert!(asked.contains("rewind"), "{asked}");
+    let points = kill_everywhere(&cluster, "a rewind", old);
+    assert!(points > 20, "only {points} points were found");
+
+    old.start();
+    assert_eq!(cluster.wait_settled_within(REJOIN).name, new.name);
+    has_lost_nothing(old);
+    oracles.finish(&cluster);
+}
+
+#[test]
+fn a_new_copy_is_killed_at_every_step() {
+    let cluster = Cluster::pair("cutclone");
+    let primary = cluster.wait_settled();
+    let standby = cluster.other(primary);
+    superuser(standby, "ALTER SYSTEM SET work_mem = '7MB'");
+    let oracles = Oracles::start(&cluster);
+    // Somebody promotes the standby by hand: its history is recorded nowhere, so only a new copy will do.
+    standby.stop();
+    let promoted = standby.pg_ctl(&["start", "-w", "-o", &without_helper(&cluster)]);
+    assert!(promoted.status.success(), "{}", standby.log_tail());
+    superuser(standby, "SELECT pg_promote(wait => false)");
+    wait_until_down(standby);
+    start_until_it_asks(&cluster, standby);
+    let asked = marker(standby).expect("a copy was asked for");
+    assert!(asked.contains("clone"), "{asked}");
+    let points = kill_everywhere(&cluster, "a new copy", standby);
+    assert!(points > 20, "only {points} points were found");
+
+    standby.start();
+    assert_eq!(cluster.wait_settled_within(CLONE).name, primary.name);
+    has_lost_nothing(standby);
+    oracles.finish(&cluster);
+}
