@@ -18,6 +18,7 @@ pub mod wal_end;
 pub use checkpoint::Checkpointer;
 pub use follow::cut_off;
 pub use hba::{Names, Written as HbaWritten, ensure as admit};
+pub use promote::switch_point;
 pub use restart::as_writer as become_writer;
 pub use rule::{Covering, put_in_force};
 pub use settings::Settings;

@@ -4,7 +4,7 @@
 //! process looks for signal files. `postgres -C` never comes here.
 use crate::pg;
 use crate::shared::{View, enrolled, fence, gate, rule};
-use crate::{gucs, in_place};
+use crate::{gucs, in_place, promoted_by_hand};
 use node_files::{Error, Identity, Phase, Restart, State, StateDir, WriterToken, boots, durable, identity};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -74,7 +74,7 @@ fn decide() -> Option<String> {
                 (None, _) | (_, None) => false,
             };
             set_signal_file(&pgdata, permitted);
-            set_gate(&state, &dir);
+            set_gate(&pgdata, &state, &dir);
             enrolled::set(boot.unwrap_or(0), identity::fresh_number());
             None
         }
@@ -163,9 +163,10 @@ fn set_signal_file(pgdata: &Path, may_write: bool) {
 }
 
 /// After a pledge nobody may be followed before a recorded writer of that term, or of a later one, was named.
-fn set_gate(state: &State, dir: &StateDir) {
-    // With a copy asked for and not made, the upstream is the one to copy from: the WAL here is not of its history.
-    let as_it_is = matches!(Phase::read(dir), Ok(None));
+fn set_gate(pgdata: &Path, state: &State, dir: &StateDir) {
+    // With a copy asked for and not made, the upstream is the one to copy from: the WAL here is not of its history. Nor is that of
+    // a timeline of our own, and a receiver compares no more than its number.
+    let as_it_is = matches!(Phase::read(dir), Ok(None)) && promoted_by_hand::find(pgdata, state).is_none();
     let upstream = state.upstream.as_ref().filter(|upstream| as_it_is && upstream.term >= state.pledge);
     if let Some(upstream) = upstream {
         gate::open(&upstream.peer.host, upstream.peer.port);

@@ -27,6 +27,7 @@ mod monitor_link;
 mod observe;
 mod own_door;
 mod pg;
+mod promoted_by_hand;
 mod receiver_gate;
 mod report;
 mod session;

@@ -16,9 +16,9 @@ use crate::own_door::OwnDoor;
 use crate::report;
 use crate::session::SqlError;
 use crate::shared::view::{self, View};
-use crate::shared::{clock, enrolled, fence};
+use crate::shared::{clock, enrolled, fence, receiver};
 use crate::worker::Beside;
-use crate::{gucs, pg};
+use crate::{gucs, pg, promoted_by_hand};
 use fsm::keeper::{Step, accepts, accepts_offer, obeys, plan};
 use fsm::message::{Assignment, Peer};
 use fsm::state::State;
@@ -110,6 +110,7 @@ impl Keeper {
         let facts = observe::look(Timeline(0));
         finish_copy(&mut memory)?;
         let new_life = matches!(fence::state(), fence::Fence::Lapsed);
+        disown_promotion(&mut memory, &facts)?;
         let role = memory.role;
         if role.writes() && (facts.in_recovery || new_life) {
             memory.assume_role(State::Demoted);
@@ -423,6 +424,23 @@ impl Keeper {
             self.note = note;
         }
     }
+}
+
+/// The WAL of a standby that was promoted without us is nobody's history, however much of it there is (law 9).
+fn disown_promotion(memory: &mut Memory, facts: &Facts) -> Result<(), Trouble> {
+    // What a receiver of this life has brought, the gate has let through: it is that of an upstream which was elected again.
+    if !facts.in_recovery || receiver::streamed_in_this_life() {
+        return Ok(());
+    }
+    let Some(made) = promoted_by_hand::find(&pg::data_dir(), memory) else { return Ok(()) };
+    pg::log(&format!(
+        "this node was promoted by somebody else, to timeline {}, while pg_autoctl was not loaded; it is a standby and follows nobody \
+         until the monitor has decided",
+        made.timeline
+    ));
+    memory.keep(|state| {
+        (state.role, state.promotion, state.upstream) = (State::Demoted, Some(made), None);
+    })
 }
 
 /// A copy that the last life asked for is whole when its marker is gone: from then on the node's WAL is its upstream's.

@@ -86,7 +86,7 @@ async fn leave_recovery() -> Result<bool, Trouble> {
 
 /// Where `timeline` parted from the timeline `left`: its history file has a line for each one that it comes from. Where
 /// nothing is known of what was left, the last one.
-fn switch_point(data_dir: &Path, timeline: Timeline, left: Option<Timeline>) -> Result<Lsn, Trouble> {
+pub fn switch_point(data_dir: &Path, timeline: Timeline, left: Option<Timeline>) -> Result<Lsn, Trouble> {
     let path = data_dir.join(format!("pg_wal/{:08X}.history", timeline.0));
     let text =
         std::fs::read_to_string(&path).map_err(|error| io_trouble("read the timeline's history", error))?;

@@ -218,6 +218,45 @@ fn equal_timelines_of_different_histories_are_told_apart() {
     oracles.finish(&cluster);
 }
 
+/// Law 9, in the reign that it followed: it has more WAL than anybody, and none of it counts. The primary dies while commits still
+/// wait for one of two members, of which it is one.
+#[test]
+fn who_was_promoted_by_hand_carries_no_election() {
+    let cluster = three("byhand");
+    let (old, standbys) = roles(&cluster);
+    let stray = standbys[1];
+    let oracles = Oracles::start(&cluster);
+    stray.stop();
+    // No client finds it there.
+    stray.start_with("-c shared_preload_libraries='' -c primary_conninfo='' -c listen_addresses=''");
+    for sql in [
+        "SELECT pg_promote()",
+        "CREATE TABLE astray (id int)",
+        "SELECT pg_switch_wal()",
+        "CREATE TABLE more (id int)",
+        "SELECT pg_switch_wal()",
+    ] {
+        superuser(stray, sql);
+    }
+    stray.stop();
+    oracles.wait_for_writes();
+    old.kill_tree();
+    stray.start();
+    wait::until("it has found out what it is", REJOIN, || {
+        if stray.log().contains("promoted by somebody else") { Ok(()) } else { Err(stray.log_tail()) }
+    });
+    wait::until("the monitor knows it", FAILOVER, || {
+        let states = cluster.states().map_err(|error| error.to_string())?;
+        let known = states.iter().any(|seen| seen.name == stray.name && seen.reported == "demoted");
+        if known { Ok(()) } else { Err(format!("{states:?}")) }
+    });
+    old.start();
+    cluster.wait_settled_within(CLONE);
+    assert!(kept_aside(stray, "-pgdata"), "what it alone had is kept");
+    assert_eq!(superuser(stray, "SELECT to_regclass('astray') IS NULL"), "t");
+    oracles.finish(&cluster);
+}
+
 /// The primary dies before it has confirmed a rule without the node that is to leave.
 #[test]
 fn a_request_to_leave_outlasts_a_failover() {
