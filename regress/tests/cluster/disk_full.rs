@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Room for all that a scenario writes, when nobody else's file is there.
 const MEGABYTES: u32 = 384;
+/// The unhealthy time-out, several times.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn prepare(cluster: &mut Cluster) {
     // A server that cannot write its WAL gives up.
@@ -38,71 +40,54 @@ fn use_up_reserve(primary: &Server) {
 }
 
 #[test]
-fn of_the_primary() {
+fn of_the_standby_and_then_of_the_primary() {
     if !Network::is_possible() {
         return;
     }
-    let mut cluster = Cluster::on_machines("fullprim").with_pair();
-    prepare(&mut cluster);
-    let old = cluster.wait_settled();
-    let new = cluster.other(old);
-    old.stop();
-    old.move_wal_to_small_disk(MEGABYTES);
-    old.start();
-    cluster.wait_settled_within(REJOIN);
-    if cluster.wait_settled().name != old.name {
-        let promote = format!("SELECT pgautofailover.perform_promotion('default', '{}')", old.name);
-        cluster.ask_monitor(&promote).unwrap_or_else(|error| panic!("{promote}: {error}"));
-        wait::until("the node with the small disk is primary", REJOIN, || match cluster.settled_primary() {
-            Ok(primary) if primary.name == old.name => Ok(()),
-            Ok(primary) => Err(primary.name.clone()),
-            Err(seen) => Err(seen),
-        });
-    }
-    let oracles = Oracles::start(&cluster);
-    let full = Instant::now();
-    old.fill_wal_disk();
-    use_up_reserve(old);
-    cluster.wait_writer(new, FAILOVER);
-    oracles.wait_for_writes();
-    tell(&format!(
-        "primary's disk full: longest pause in writes {} ms",
-        oracles.longest_pause(full).as_millis()
-    ));
-    old.free_wal_disk();
-    if old.running().is_none() {
-        old.start();
-    }
-    assert_eq!(cluster.wait_settled_within(REJOIN).name, new.name);
-    oracles.finish(&cluster);
-}
-
-#[test]
-fn of_the_standby() {
-    if !Network::is_possible() {
-        return;
-    }
-    let mut cluster = Cluster::on_machines("fullstby").with_pair();
+    let mut cluster = Cluster::on_machines("diskfull").with_pair();
     prepare(&mut cluster);
     let primary = cluster.wait_settled();
-    let standby = cluster.other(primary);
-    standby.stop();
-    standby.move_wal_to_small_disk(MEGABYTES);
-    standby.start();
+    let small = cluster.other(primary);
+    small.stop();
+    small.move_wal_to_small_disk(MEGABYTES);
+    small.start();
     assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
+
+    // It can take no more: it leaves, and the primary goes on alone.
     let oracles = Oracles::start(&cluster);
     let full = Instant::now();
-    standby.fill_wal_disk();
+    small.fill_wal_disk();
     use_up_reserve(primary);
     cluster.wait_state(primary, "wait_primary", FAILOVER);
     oracles.wait_for_writes();
     let pause = oracles.longest_pause(full);
     tell(&format!("standby's disk full: longest pause in writes {} ms", pause.as_millis()));
-    assert!(pause < Duration::from_secs(20), "writes stood still for {pause:?}");
-    standby.free_wal_disk();
-    if standby.running().is_none() {
-        standby.start();
-    }
+    assert!(pause < PATIENCE, "writes stood still for {pause:?}");
+    free(small);
+    assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
+
+    // Of the primary it dies, and the other one takes over.
+    let promote = format!("SELECT pgautofailover.perform_promotion('default', '{}')", small.name);
+    cluster.ask_monitor(&promote).unwrap_or_else(|error| panic!("{promote}: {error}"));
+    wait::until("the node with the small disk is primary", REJOIN, || match cluster.settled_primary() {
+        Ok(primary) if primary.name == small.name => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    });
+    let full = Instant::now();
+    small.fill_wal_disk();
+    use_up_reserve(small);
+    cluster.wait_writer(primary, FAILOVER);
+    oracles.wait_for_writes();
+    let pause = oracles.longest_pause(full);
+    tell(&format!("primary's disk full: longest pause in writes {} ms", pause.as_millis()));
+    free(small);
     assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
     oracles.finish(&cluster);
+}
+
+fn free(node: &Server) {
+    node.free_wal_disk();
+    if node.running().is_none() {
+        node.start();
+    }
 }

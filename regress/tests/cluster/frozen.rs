@@ -1,5 +1,5 @@
 //! Something stands still and is neither dead nor gone: the keeper of a primary, or all of its processes at once, or the monitor. Frozen for
-//! longer than lease, time-out and stall_timeout together, which is as good as for ever.
+//! longer than every time-out, which is as good as for ever; `--ignored` freezes them for a minute, with the usual time-outs.
 use regress::cluster::Cluster;
 use regress::deadlines::{FAILOVER, REJOIN, WRITE};
 use regress::faults::Part;
@@ -9,11 +9,27 @@ use regress::session::Session;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const FROZEN: Duration = Duration::from_secs(18);
+/// How long something stands still, and after how much of that a silent keeper is replaced.
+#[derive(Clone, Copy)]
+struct Frost {
+    lasts: Duration,
+    stall_timeout: &'static str,
+}
 
-/// Until it has stood still for long enough.
-fn sit_out(since: Instant) {
-    sleep(FROZEN.saturating_sub(since.elapsed()));
+const SHORT: Frost = Frost { lasts: Duration::from_secs(10), stall_timeout: "5s" };
+const A_MINUTE: Frost = Frost { lasts: Duration::from_secs(60), stall_timeout: "10s" };
+
+impl Frost {
+    fn pair(self, name: &str) -> Cluster {
+        let cluster = Cluster::pair(name);
+        cluster.set_on_monitor("stall_timeout", self.stall_timeout);
+        cluster
+    }
+
+    /// Until it has stood still for long enough.
+    fn sit_out(self, since: Instant) {
+        sleep(self.lasts.saturating_sub(since.elapsed()));
+    }
 }
 
 /// A session that was there before must not commit by what it learned then.
@@ -27,7 +43,28 @@ fn assert_refused(session: &Session, of: &Server) {
 
 #[test]
 fn a_frozen_keeper_is_replaced() {
-    let cluster = Cluster::pair("keeper");
+    replace_a_frozen_keeper(SHORT);
+}
+
+#[test]
+#[ignore = "stands still for a minute"]
+fn a_keeper_frozen_for_a_minute_is_replaced() {
+    replace_a_frozen_keeper(A_MINUTE);
+}
+
+#[test]
+fn a_frozen_primary_is_replaced_and_commits_nothing_when_it_thaws() {
+    replace_a_frozen_primary(SHORT);
+}
+
+#[test]
+#[ignore = "stands still for a minute"]
+fn a_primary_frozen_for_a_minute_is_replaced_and_commits_nothing_when_it_thaws() {
+    replace_a_frozen_primary(A_MINUTE);
+}
+
+fn replace_a_frozen_keeper(frost: Frost) {
+    let cluster = frost.pair("keeper");
     let old = cluster.wait_settled();
     let new = cluster.other(old);
     let oracles = Oracles::start(&cluster);
@@ -36,15 +73,14 @@ fn a_frozen_keeper_is_replaced() {
     cluster.wait_writer(new, FAILOVER);
     oracles.wait_for_writes();
     tell(&format!("keeper frozen: longest pause in writes {} ms", oracles.longest_pause(frozen).as_millis()));
-    sit_out(frozen);
+    frost.sit_out(frozen);
     old.signal("CONT", Part::Keeper);
     assert_eq!(cluster.wait_settled_within(REJOIN).name, new.name);
     oracles.finish(&cluster);
 }
 
-#[test]
-fn a_frozen_primary_is_replaced_and_commits_nothing_when_it_thaws() {
-    let cluster = Cluster::pair("frozen");
+fn replace_a_frozen_primary(frost: Frost) {
+    let cluster = frost.pair("frozen");
     let old = cluster.wait_settled();
     let new = cluster.other(old);
     let oracles = Oracles::start(&cluster);
@@ -57,7 +93,7 @@ fn a_frozen_primary_is_replaced_and_commits_nothing_when_it_thaws() {
         "primary frozen: longest pause in writes {} ms",
         oracles.longest_pause(frozen).as_millis()
     ));
-    sit_out(frozen);
+    frost.sit_out(frozen);
     old.thaw();
     assert_refused(&session, old);
     assert_eq!(cluster.wait_settled_within(REJOIN).name, new.name);
@@ -67,12 +103,12 @@ fn a_frozen_primary_is_replaced_and_commits_nothing_when_it_thaws() {
 /// A monitor that stands still decides nothing, and nobody needs it to go on.
 #[test]
 fn a_frozen_monitor_is_no_reason_to_act() {
-    let cluster = Cluster::pair("monitorice");
+    let cluster = SHORT.pair("monitorice");
     let primary = cluster.wait_settled();
     let oracles = Oracles::start(&cluster);
     let frozen = Instant::now();
     cluster.monitor.freeze();
-    sit_out(frozen);
+    SHORT.sit_out(frozen);
     let pause = oracles.longest_pause(frozen);
     tell(&format!("monitor frozen: longest pause in writes {} ms", pause.as_millis()));
     assert!(pause < Duration::from_secs(2), "writes stood still for {pause:?}");

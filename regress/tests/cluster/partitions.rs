@@ -4,21 +4,27 @@ use regress::deadlines::{FAILOVER, REJOIN, WRITE};
 use regress::network::Network;
 use regress::oracles::{Oracles, tell};
 use regress::session::Session;
-use regress::wait;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Longer than lease, time-out and stall_timeout together.
-const CUT_OFF: Duration = Duration::from_secs(18);
+/// Longer than every time-out: lease, unhealthy time-out and this one.
+const STALL_TIMEOUT: &str = "5s";
+const CUT_OFF: Duration = Duration::from_secs(10);
 /// Nobody notices a pause that is shorter than a client's patience.
 const NO_PAUSE: Duration = Duration::from_secs(2);
+
+fn pair(name: &str) -> Cluster {
+    let cluster = Cluster::on_machines(name).with_pair();
+    cluster.set_on_monitor("stall_timeout", STALL_TIMEOUT);
+    cluster
+}
 
 #[test]
 fn a_primary_cut_off_from_monitor_and_standby() {
     if !Network::is_possible() {
         return;
     }
-    let cluster = Cluster::on_machines("island").with_pair();
+    let cluster = pair("island");
     let old = cluster.wait_settled();
     let new = cluster.other(old);
     let oracles = Oracles::start(&cluster);
@@ -43,41 +49,28 @@ fn a_primary_cut_off_from_monitor_and_standby() {
     oracles.finish(&cluster);
 }
 
+/// In both directions, then in one: what it hears is not heard of it.
 #[test]
 fn a_primary_cut_off_from_the_monitor_only() {
     if !Network::is_possible() {
         return;
     }
-    let cluster = Cluster::on_machines("nomon").with_pair();
+    let cluster = pair("nomon");
     let primary = cluster.wait_settled();
     let oracles = Oracles::start(&cluster);
-    let cut = Instant::now();
-    cluster.network().separate(primary, &cluster.monitor);
-    sleep(CUT_OFF);
-    let pause = oracles.longest_pause(cut);
-    tell(&format!("cut off from the monitor: longest pause in writes {} ms", pause.as_millis()));
-    assert!(pause < NO_PAUSE, "writes stood still for {pause:?}");
-    cluster.network().heal();
-    assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name, "no failover");
-    oracles.finish(&cluster);
-}
-
-/// Only what the primary says does not arrive; what is said to it does.
-#[test]
-fn a_primary_whose_reports_are_lost() {
-    if !Network::is_possible() {
-        return;
+    for hears in [false, true] {
+        let cut = Instant::now();
+        cluster.network().cut(primary, &cluster.monitor);
+        if !hears {
+            cluster.network().cut(&cluster.monitor, primary);
+        }
+        sleep(CUT_OFF);
+        let pause = oracles.longest_pause(cut);
+        tell(&format!("cut off from the monitor: longest pause in writes {} ms", pause.as_millis()));
+        assert!(pause < NO_PAUSE, "writes stood still for {pause:?}");
+        cluster.network().heal();
+        assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name, "no failover");
     }
-    let cluster = Cluster::on_machines("oneway").with_pair();
-    let primary = cluster.wait_settled();
-    let oracles = Oracles::start(&cluster);
-    let cut = Instant::now();
-    cluster.network().cut(primary, &cluster.monitor);
-    sleep(CUT_OFF);
-    let pause = oracles.longest_pause(cut);
-    assert!(pause < NO_PAUSE, "writes stood still for {pause:?}");
-    cluster.network().mend(primary, &cluster.monitor);
-    assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name, "no failover");
     oracles.finish(&cluster);
 }
 
@@ -86,7 +79,7 @@ fn a_standby_cut_off_from_the_primary_only() {
     if !Network::is_possible() {
         return;
     }
-    let cluster = Cluster::on_machines("nofollow").with_pair();
+    let cluster = pair("nofollow");
     let primary = cluster.wait_settled();
     let standby = cluster.other(primary);
     let oracles = Oracles::start(&cluster);
@@ -106,9 +99,9 @@ fn every_connection_of_a_living_primary_is_reset() {
     if !Network::is_possible() {
         return;
     }
-    let cluster = Cluster::on_machines("reset").with_pair();
+    let cluster = pair("reset");
     let oracles = Oracles::start(&cluster);
-    for _ in 0..5 {
+    for _ in 0..3 {
         let primary = cluster.wait_settled_within(REJOIN);
         let reset = Instant::now();
         primary.reset_connections();
@@ -120,29 +113,5 @@ fn every_connection_of_a_living_primary_is_reset() {
             if writer.name == primary.name { "no failover" } else { "a failover" }
         ));
     }
-    oracles.finish(&cluster);
-}
-
-/// Every fifth packet of the standby is lost, then everything waits for a slow line: nothing is decided by that.
-#[test]
-fn a_standby_behind_a_bad_line() {
-    if !Network::is_possible() {
-        return;
-    }
-    let cluster = Cluster::on_machines("badline").with_pair();
-    let primary = cluster.wait_settled();
-    let standby = cluster.other(primary);
-    let oracles = Oracles::start(&cluster);
-    cluster.network().lose(standby, 20);
-    oracles.wait_for_writes();
-    cluster.network().heal();
-    cluster.wait_settled_within(REJOIN);
-    cluster.network().slow_down(standby, 400);
-    wait::until("some writes have crossed the slow line", FAILOVER, || {
-        oracles.wait_for_writes();
-        Ok::<(), ()>(())
-    });
-    cluster.network().heal();
-    cluster.wait_settled_within(REJOIN);
     oracles.finish(&cluster);
 }

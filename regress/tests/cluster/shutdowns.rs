@@ -1,8 +1,10 @@
 //! A primary is shut down by its operator's tools, in ways that do not end at once, or with a configuration that does not let it come back.
 use regress::cluster::Cluster;
 use regress::deadlines::{DEATH, FAILOVER, REJOIN, START};
+use regress::faults::Part;
 use regress::oracles::{Oracles, tell};
 use regress::plain::append;
+use regress::process;
 use regress::server::text;
 use regress::session::Session;
 use regress::wait;
@@ -30,6 +32,34 @@ fn a_smart_shutdown_hands_over_though_a_session_is_open() {
     drop(idle);
     old.start();
     assert_eq!(cluster.wait_settled_within(REJOIN).name, new.name);
+    oracles.finish(&cluster);
+}
+
+/// A process of it does not hear that it is to go. The others do not wait for that.
+#[test]
+fn a_fast_shutdown_that_hangs() {
+    let cluster = Cluster::pair("hangs");
+    let oracles = Oracles::start(&cluster);
+    for part in [Part::WalSender, Part::Backend] {
+        let old = cluster.wait_settled_within(REJOIN);
+        let new = cluster.other(old);
+        let postmaster = old.postmaster();
+        let asked = Instant::now();
+        let frozen = old.signal("STOP", part);
+        let output = old.pg_ctl(&["stop", "-m", "fast", "--no-wait"]);
+        assert!(output.status.success(), "{}", text(&output));
+        cluster.wait_writer(new, FAILOVER);
+        oracles.wait_for_writes();
+        tell(&format!(
+            "fast shutdown with a frozen {part:?}: longest pause in writes {} ms",
+            oracles.longest_pause(asked).as_millis()
+        ));
+        assert_eq!(old.running(), Some(postmaster), "it waits for the frozen process");
+        process::signal("CONT", &[frozen]);
+        wait::until("the old primary has stopped", DEATH, || old.running().map_or(Ok(()), Err));
+        old.start();
+        assert_eq!(cluster.wait_settled_within(REJOIN).name, new.name);
+    }
     oracles.finish(&cluster);
 }
 
