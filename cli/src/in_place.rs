@@ -9,6 +9,7 @@
 pub mod child;
 mod clone;
 mod diverged;
+mod foreign_slots;
 mod rewind;
 mod saved;
 mod source;

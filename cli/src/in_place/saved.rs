@@ -1,4 +1,5 @@
-//! The files of PGDATA that are the node's own: kept aside while everything else is replaced.
+//! The files of PGDATA that are the node's own, and other people's replication slots: kept aside while everything else is replaced.
+use super::foreign_slots;
 use super::work::{Interrupted, failed};
 use crate::conf;
 use node_files::{StateDir, Step, boots, durable};
@@ -42,7 +43,7 @@ pub fn save(pgdata: &Path, state_dir: &StateDir, step: Step) -> Result<(), Inter
     let begun = state_dir.path().join("saved.new");
     remove_tree(&begun)?;
     fs::create_dir(&begun).map_err(|cause| failed("create", &begun, &cause))?;
-    for name in own_files(pgdata, state_dir) {
+    for name in own_files(pgdata, state_dir).into_iter().chain(foreign_slots::files(pgdata)?) {
         if let Some(content) = read(&pgdata.join(&name))? {
             write(&begun.join(&name), &content)?;
         }
@@ -60,7 +61,7 @@ pub fn restore(target: &Path, pgdata: &Path, state_dir: &StateDir) -> Result<(),
             None => drop(durable::remove(&path)?),
         }
     }
-    Ok(())
+    foreign_slots::restore(target, &directory(state_dir))
 }
 
 /// The text of one of them: as it was saved, else as it is.

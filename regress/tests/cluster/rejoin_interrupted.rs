@@ -45,7 +45,7 @@ fn marker(server: &Server) -> Option<String> {
 
 /// The old primary writes WAL that its standby never gets, dies, and comes back to a new one.
 fn part(cluster: &Cluster, old: &Server, new: &Server) {
-    superuser(old, "ALTER SYSTEM SET work_mem = '7MB'");
+    mark(old);
     new.freeze();
     // What is rolled back waits for nobody.
     superuser(old, "BEGIN; INSERT INTO ledger SELECT generate_series(-100000, -1); ROLLBACK");
@@ -83,9 +83,17 @@ fn kill_everywhere(cluster: &Cluster, what: &str, server: &Server) -> usize {
     cuts.count()
 }
 
-/// Its configuration is its own, and what it alone had is kept.
+/// What a copy of another node does not have.
+fn mark(server: &Server) {
+    superuser(server, "ALTER SYSTEM SET work_mem = '7MB'");
+    superuser(server, "SELECT pg_create_physical_replication_slot('archive', true)");
+}
+
+/// Its configuration is its own, other people's slots are there, and what it alone had is kept.
 fn has_lost_nothing(server: &Server) {
     assert_eq!(superuser(server, "SHOW work_mem"), "7MB");
+    let slots = "SELECT slot_name, restart_lsn IS NOT NULL, active FROM pg_replication_slots";
+    assert_eq!(superuser(server, slots), "archive|t|f");
     let aside = fs::read_dir(server.state_dir().join("aside")).expect("the directory of what was set aside");
     let kept: Vec<_> = aside
         .flatten()
@@ -118,7 +126,7 @@ fn a_new_copy_is_killed_at_every_step() {
     let cluster = Cluster::pair("cutclone");
     let primary = cluster.wait_settled();
     let standby = cluster.other(primary);
-    superuser(standby, "ALTER SYSTEM SET work_mem = '7MB'");
+    mark(standby);
     let oracles = Oracles::start(&cluster);
     // Somebody promotes the standby by hand: its history is recorded nowhere, so only a new copy will do.
     standby.stop();
