@@ -11,6 +11,7 @@ mod clone;
 mod diverged;
 mod foreign_slots;
 mod rewind;
+pub mod room;
 mod saved;
 mod source;
 mod space;
@@ -81,7 +82,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// By hand, for this is the one call that must not wait for anything.
+/// By hand, for `in-place` is the one call that must not wait for anything.
 fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Order> {
     let (mut pgdata, mut state_dir, mut postgres) = (None, None, None);
     loop {

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == "internal") {
         return match arguments.next().as_ref().and_then(|second| second.to_str()) {
             Some("in-place") => in_place::main(arguments),
+            Some("room") => in_place::room::main(arguments),
             Some("child") => in_place::child::main(arguments),
             _ => ExitCode::from(1),
         };

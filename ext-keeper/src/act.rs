@@ -1,6 +1,7 @@
 //! The one executor: each action of the keeper's table, done by one function. All may be done twice.
 pub mod accounts;
 mod checkpoint;
+mod child;
 mod fence;
 mod follow;
 mod hba;
@@ -9,6 +10,7 @@ mod pledge;
 mod promote;
 mod rejoin;
 mod restart;
+mod room;
 mod rule;
 mod settings;
 mod slots;
@@ -20,6 +22,7 @@ pub use follow::cut_off;
 pub use hba::{Names, Written as HbaWritten, ensure as admit};
 pub use promote::switch_point;
 pub use restart::as_writer as become_writer;
+pub use room::InTheWay;
 pub use rule::{Covering, put_in_force};
 pub use settings::Settings;
 pub use slots::SlotsMade;

@@ -81,6 +81,8 @@ pub struct Keeper {
     pub granted_until: Option<u64>,
     /// The slots as made in this life.
     pub slots: Option<act::SlotsMade>,
+    /// Why a copy could not be made when that was last looked at.
+    pub in_the_way: Option<act::InTheWay>,
     /// The accounts are there.
     pub accounts_made: bool,
     /// This life ends by our own request.
@@ -137,6 +139,7 @@ impl Keeper {
             reminded: None,
             granted_until: None,
             slots: None,
+            in_the_way: None,
             accounts_made: false,
             restarting: false,
             let_go: false,

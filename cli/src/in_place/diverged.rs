@@ -1,7 +1,7 @@
 //! The WAL that a rewind takes back: set aside first, for it is the only trace of what it says.
 use super::space;
 use super::work::{Interrupted, Work, aside, failed};
-use crate::postgres::Control;
+use crate::postgres::{Control, Postgres};
 use fsm::units::{Lsn, Timeline};
 use node_files::durable;
 use std::fs::{self, File};
@@ -11,8 +11,7 @@ use tracing::info;
 
 /// Copies what diverged after `fork`. Copies, for pg_rewind writes into the files that stand there.
 pub fn set_aside(work: &Work, fork: Option<Lsn>) -> Result<(), Interrupted> {
-    let control = work.postgres.control(&work.pgdata)?;
-    let diverged = files(&work.pgdata.join("pg_wal"), fork.unwrap_or_default(), control)?;
+    let diverged = find(&work.postgres, &work.pgdata, fork)?;
     let bytes = diverged.iter().map(|path| space::size_of(path)).sum();
     let target = aside(&work.state_dir, "wal")?;
     space::wait_for(work, &work.state_dir.aside(), bytes)?;
@@ -29,6 +28,15 @@ pub fn set_aside(work: &Work, fork: Option<Lsn>) -> Result<(), Interrupted> {
     }
     info!("keeps {} files of diverged WAL in \"{}\"", diverged.len(), target.display());
     Ok(())
+}
+
+/// How much that is, in bytes on the disk.
+pub fn size(postgres: &Postgres, pgdata: &Path, fork: Option<Lsn>) -> Result<u64, Interrupted> {
+    Ok(find(postgres, pgdata, fork)?.iter().map(|path| space::size_of(path)).sum())
+}
+
+fn find(postgres: &Postgres, pgdata: &Path, fork: Option<Lsn>) -> Result<Vec<PathBuf>, Interrupted> {
+    files(&pgdata.join("pg_wal"), fork.unwrap_or_default(), postgres.control(pgdata)?)
 }
 
 /// A segment of WAL, from its name: timeline, high half and number, eight hexadecimal digits each.

@@ -68,9 +68,7 @@ impl Work {
             .thread_block()
             .and_then(|()| SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
             .map_err(|errno| Interrupted::Failed(format!("no signals can be read: {errno}")))?;
-        let bindir = server.parent().unwrap_or(Path::new("/"));
-        let postgres = Postgres::at(bindir)
-            .ok_or_else(|| Interrupted::Failed(format!("there is no pg_ctl in \"{}\"", bindir.display())))?;
+        let postgres = programs_beside(server)?;
         let (pgdata, state_dir) = (pgdata.to_path_buf(), state_dir.clone());
         Ok(Work { pgdata, state_dir, postgres, signals, _lock: lock })
     }
@@ -147,6 +145,13 @@ impl Work {
         let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
         Ok(Heard { status, said })
     }
+}
+
+/// The programs that came with a server.
+pub fn programs_beside(server: &Path) -> Result<Postgres, Interrupted> {
+    let bindir = server.parent().unwrap_or(Path::new("/"));
+    Postgres::at(bindir)
+        .ok_or_else(|| Interrupted::Failed(format!("there is no pg_ctl in \"{}\"", bindir.display())))
 }
 
 /// What became of a program.

@@ -1,5 +1,5 @@
 //! Becoming a follower again: as it is, after a rewind, or as a new copy.
-use super::{Outcome, Trouble, follow, restart, slots};
+use super::{Outcome, Trouble, follow, restart, room, slots};
 use crate::shared::{gate, receiver};
 use crate::tick::Keeper;
 use crate::{gucs, pg};
@@ -46,11 +46,14 @@ pub async fn rejoin(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         Method::Rewind => Copy::Rewind { upstream: upstream.clone() },
         Method::Clone => Copy::Clone { upstream: upstream.clone() },
     };
-    let slot = standby_name(keeper.memory.node);
-    let purpose = match &copy {
-        Copy::Rewind { .. } => "a standby, after a rewind",
-        Copy::Clone { .. } => "a standby, after a new copy",
+    let (purpose, what) = match &copy {
+        Copy::Rewind { .. } => ("a standby, after a rewind", "rewound"),
+        Copy::Clone { .. } => ("a standby, after a new copy", "copied anew"),
     };
+    if let Some(why) = room::in_the_way(keeper, &copy).await? {
+        return Ok(Outcome::Later(format!("is to be {what}, and cannot yet: {why}")));
+    }
+    let slot = standby_name(keeper.memory.node);
     restart::with_copy(keeper, &Phase { step: phase::Step::Asked, slot, copy, ssl: gucs::ssl() }, purpose)
         .await
 }

@@ -1,13 +1,11 @@
 //! Restarts in place: the same process ID, another role.
-use super::{Outcome, Trouble, io_trouble};
+use super::{Outcome, Trouble, child, io_trouble};
 use crate::tick::Keeper;
 use crate::{in_place, pg};
 use node_files::{Phase, Restart, WriterToken};
-use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-const CHECK_EVERY: Duration = Duration::from_millis(5);
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// In recovery: the next life is a standby unless a token says otherwise, so no instruction is needed.
@@ -83,43 +81,23 @@ async fn check_configuration() -> Result<(), Trouble> {
     let arguments = arguments.split(|byte| *byte == 0).skip(1).filter(|argument| !argument.is_empty());
     let arguments: Vec<String> =
         arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
-    let mut child = Command::new(pg::executable())
+    let mut command = Command::new(pg::executable());
+    command
         .args(arguments)
         // The last ones count; the first may be relative to a directory that we do not know.
         .arg("-D")
         .arg(pg::data_dir())
         .args(["-c", &format!("config_file={}", pg::setting(c"config_file"))])
-        .args(["-C", "data_directory"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| io_trouble("check the configuration", error))?;
-    let mut waited = Duration::ZERO;
-    let status = loop {
-        if let Some(status) =
-            child.try_wait().map_err(|error| io_trouble("check the configuration", error))?
-        {
-            break status;
-        }
-        if waited >= CHECK_LIMIT {
-            // Not waited for again: it is ours to end and init's to bury.
-            child.kill().map_err(|error| io_trouble("end the check of the configuration", error))?;
-            return Err(Trouble::new(
-                "the check of the configuration does not end; the server was not restarted",
-            ));
-        }
-        tokio::time::sleep(CHECK_EVERY).await;
-        waited += CHECK_EVERY;
+        .args(["-C", "data_directory"]);
+    let Some(output) = child::output(&mut command, "check the configuration", CHECK_LIMIT).await? else {
+        return Err(Trouble::new(
+            "the check of the configuration does not end; the server was not restarted",
+        ));
     };
-    if status.success() {
+    if output.status.success() {
         return Ok(());
     }
-    let mut said = String::new();
-    if let Some(mut output) = child.stderr.take() {
-        // It has ended, so this does not wait.
-        output.read_to_string(&mut said).map_err(|error| io_trouble("read what the check said", error))?;
-    }
+    let said = String::from_utf8_lossy(&output.stderr);
     let first = said.lines().next().unwrap_or("no reason given");
     Err(Trouble::new(format!(
         "the server would not start with its present configuration ({first}); correct it, then it is restarted"

@@ -40,7 +40,7 @@ pub struct View {
     /// When the monitor answered last, on CLOCK_BOOTTIME; 0: not in this life.
     pub last_contact_ns: u64,
     /// See [`View::error`].
-    pub last_error: Text<256>,
+    pub last_error: Text<512>,
     /// See [`View::primary`].
     pub primary: Text<300>,
 }

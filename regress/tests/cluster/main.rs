@@ -34,6 +34,7 @@ mod provisioning;
 mod provisioning_again;
 mod rejoin_by_clone;
 mod rejoin_interrupted;
+mod rejoin_room;
 mod replay_paused;
 mod retention;
 mod rights;
