@@ -333,6 +333,11 @@ impl Group {
         let Some(node) = self.node_mut(report.node) else { return };
         let told = Boots { count: report.boot, life: report.life };
         if !is_old_image(node.boots, told) {
+            // The image counts on, and is started again before it is whole: the same copy under another number.
+            let later = told.count > node.boots.count;
+            if let Some(image) = node.old_image.as_mut().filter(|_| later) {
+                image.life = told.life;
+            }
             node.boots = newest(node.boots, told);
         } else if node.old_image.is_none_or(|image| image.life != told.life) {
             node.old_image = Some(OldImage { life: told.life, rules });

@@ -38,6 +38,15 @@ impl Rule {
         pledges + self.wait_for as usize > self.members.len()
     }
 
+    /// Whether whoever holds this rule holds the other as well, so that it may take the other's place before that was in force:
+    /// no more pledges can be missing from fewer members.
+    pub fn holds_as_well(&self, other: &Rule) -> bool {
+        other.is_empty()
+            || (!self.is_empty()
+                && self.wait_for <= other.wait_for
+                && self.members.is_superset(&other.members))
+    }
+
     /// Whether `followers` are enough to acknowledge a commit.
     pub fn is_met_by(&self, followers: &BTreeSet<NodeId>) -> bool {
         self.members.intersection(followers).count() >= self.wait_for as usize
@@ -83,6 +92,18 @@ mod tests {
                         .all(|acked| acked & pledged != 0);
                     assert_eq!(rule.is_held_by(&set(pledged)), always_meets, "S={s} k={k} {pledged:b}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_holds_a_wider_rule_holds_the_narrower() {
+        let rules =
+            || (1..16).flat_map(|members| (1..=4).map(move |k| Rule::over(RuleNumber(1), set(members), k)));
+        for (wide, narrow) in rules().flat_map(|wide| rules().map(move |narrow| (wide.clone(), narrow))) {
+            if wide.holds_as_well(&narrow) {
+                let holds = |pledged| !wide.is_held_by(&set(pledged)) || narrow.is_held_by(&set(pledged));
+                assert!((0..16).all(holds), "{wide:?} {narrow:?}");
             }
         }
     }

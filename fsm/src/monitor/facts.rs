@@ -133,6 +133,8 @@ impl<'a> Facts<'a> {
                 && node.in_recovery
                 && self.is_whole(node)
                 && (leaves(node)
+                    // A former writer that has nobody to follow yet.
+                    || node.reported == State::Demoted
                     || node.reported.has_upstream()
                     || node.goal.has_upstream()
                     || node.pledge > Term(0))

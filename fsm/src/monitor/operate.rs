@@ -249,15 +249,17 @@ pub(super) fn members_that_stay(group: &Group, without: NodeId) -> usize {
     group.members().iter().filter(|id| stays(id)).count()
 }
 
-/// Ends a maintenance, or the wait for one: the node catches up. For any other node there is nothing to do.
+/// Ends a maintenance, or the wait for one: the node catches up. One that commits wait for still, since the primary has not
+/// confirmed a rule without it, stays what it was: who catches up may be copied anew (law 7). For any other node there is nothing to do.
 pub fn stop_maintenance(group: &mut Group, id: NodeId, now: Moment) -> Result<(), Refusal> {
     let node = group.node(id).ok_or(Refusal::NoSuchNode)?;
     let goal = node.goal;
+    let is_covered = group.rule.members.contains(&id) && node.old_image.is_none();
     if let Some(node) = group.node_mut(id) {
         node.wish = node.wish.filter(|wish| *wish != State::WaitMaintenance);
     }
     if matches!(goal, State::WaitMaintenance | State::Maintenance) {
-        assign(group, id, State::CatchingUp, now);
+        assign(group, id, if is_covered { State::Secondary } else { State::CatchingUp }, now);
     }
     Ok(())
 }

@@ -155,3 +155,17 @@ fn a_lone_node_waits_for_an_operator() {
     assert_eq!(scene.goals(), [Single]);
     assert!(!is_old_image(&scene, 1));
 }
+
+/// It was started again after it had been found out, and before it was covered.
+#[test]
+fn an_old_disk_that_is_started_again_is_covered_all_the_same() {
+    let mut scene = Scene::settled(2, 0);
+    let image = image_of(&mut scene, 2);
+    scene.start_from(2, image);
+    scene.report(2);
+    scene.step(2);
+    scene.report(2);
+    scene.start(2);
+    scene.settle();
+    assert_eq!((is_old_image(&scene, 2), scene.goals()), (false, vec![Primary, Secondary]));
+}

@@ -1,7 +1,9 @@
 //! Three nodes.
 use crate::scene::Scene;
+use fsm::group::Reign;
+use fsm::message::Promotion;
 use fsm::state::State::*;
-use fsm::units::Lsn;
+use fsm::units::{Lsn, NodeId, Term, Timeline};
 
 /// Of two members that commits wait for one of, one pledge is not enough: the old primary's own counts for both.
 #[test]
@@ -109,4 +111,75 @@ fn member_lost_before_it_was_covered() {
     scene.settle();
     assert_eq!(scene.rules(), ["give up bringing a standby in", "the rule is in force"]);
     assert_eq!(scene.goals()[1], WaitPrimary);
+}
+
+/// Its only member went away before the rule was in force, and number_sync_standbys forbids to write alone: whoever follows is
+/// waited for as well.
+#[test]
+fn member_lost_before_the_rule_without_another_was_in_force() {
+    let mut scene = Scene::settled(3, 1);
+    scene.kill(3);
+    scene.wait(31);
+    assert_eq!(scene.rules(), ["a lost member leaves the rule"]);
+    scene.kill(2);
+    scene.start(3);
+    scene.settle();
+    assert_eq!(scene.rules()[..2], ["widen the rule that is on its way", "the rule is in force"]);
+    // Nobody waits for the other one any longer.
+    assert_eq!((scene.members(), &scene.group.next_rule), (vec![3], &None));
+    assert_eq!(scene.goals()[2], Secondary);
+}
+
+/// Law 1. A primary was elected again, and a standby that went on streaming from it has not heard of that.
+#[test]
+fn a_candidate_is_measured_by_the_wal_that_it_has() {
+    let mut scene = Scene::settled(3, 0);
+    let made = Promotion { term: Term(2), timeline: Timeline(2), switch_lsn: Lsn(200) };
+    let reign =
+        Reign { term: made.term, writer: NodeId(1), timeline: made.timeline, switch_lsn: made.switch_lsn };
+    (scene.group.term, scene.group.election) = (made.term, None);
+    scene.group.reigns.push(reign);
+    for (id, history, end) in [(1, 2, 300), (2, 1, 300), (3, 2, 250)] {
+        let report = &mut scene.keeper(id).report;
+        (report.term, report.history, report.timeline) = (Term(2), Term(history), made.timeline);
+        report.lsn = Some(Lsn(end));
+        report.promotion = Some(made).filter(|_| id == 1);
+    }
+    scene.report(1);
+    scene.kill(1);
+    scene.settle();
+    assert_eq!(scene.goals()[1], Primary);
+    assert!(scene.keeper(2).report.lsn > Some(Lsn(300)));
+}
+
+/// Law 9. It streamed on from a primary that had been replaced already: nothing that others have can be added to its WAL.
+#[test]
+fn a_candidate_with_wal_that_the_recorded_history_left_out() {
+    let mut scene = Scene::settled(3, 0);
+    scene.kill(1);
+    scene.settle();
+    scene.start(1);
+    scene.settle();
+    assert_eq!(scene.goals(), [Secondary, Primary, Secondary]);
+    scene.group.nodes[0].priority = 0;
+    let report = &mut scene.keeper(3).report;
+    (report.history, report.timeline, report.lsn) = (Term(1), Timeline(1), Some(Lsn(300)));
+    scene.kill(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [ReportLsn, Demoted, ReportLsn]);
+    scene.start(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [Secondary, Primary, Secondary]);
+}
+
+/// Law 7. The primary has not confirmed a rule without it: who only catches up may be copied anew.
+#[test]
+fn a_server_that_is_given_back_while_commits_wait_for_it() {
+    let mut scene = Scene::settled(3, 0);
+    scene.start_maintenance(3).expect("a standby");
+    assert_eq!(scene.goals()[2], WaitMaintenance);
+    scene.stop_maintenance(3);
+    assert_eq!((scene.goals()[2], scene.members()), (Secondary, vec![2, 3]));
+    scene.settle();
+    assert_eq!((scene.goals()[2], scene.members()), (Secondary, vec![2, 3]));
 }
