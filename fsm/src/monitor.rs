@@ -8,6 +8,7 @@ pub mod images;
 pub mod operate;
 pub mod resume;
 pub mod rules;
+mod unconfirmed;
 mod wishes;
 
 use crate::group::Group;

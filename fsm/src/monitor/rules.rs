@@ -1,5 +1,5 @@
 //! The monitor's table: the first rule that has something to change is the one that counts.
-use super::{Facts, election, images, resume, wishes};
+use super::{Facts, election, images, resume, unconfirmed, wishes};
 use crate::group::{Group, NextRule, Node, Probe, Session};
 use crate::message::Receiver;
 use crate::rule::Rule as CommitRule;
@@ -96,9 +96,9 @@ pub const RULES: &[Rule] = &[
            why: "number_sync_standbys has changed" },
     Rule { name: "write alone", apply: write_alone,
            why: "the writer has accepted: from here on nobody else is eligible" },
-    Rule { name: "widen the rule that is on its way", apply: widen_the_next_rule,
+    Rule { name: "widen the rule that is on its way", apply: unconfirmed::widen_the_next_rule,
            why: "too few of its members follow to bring it in force, and others do, or number_sync_standbys was lowered" },
-    Rule { name: "give up bringing a standby in", apply: give_up_bringing_a_standby_in,
+    Rule { name: "give up bringing a standby in", apply: unconfirmed::give_up_bringing_a_standby_in,
            why: "it was lost before the rule that covers it was in force" },
     Rule { name: "take back the offer", apply: take_back_the_offer,
            why: "a member is back, or the writer is out of contact" },
@@ -368,45 +368,6 @@ fn write_alone(facts: &Facts) -> Option<Group> {
     (facts.group.unleased && writer.reported == State::Primary && writer.rule < next.rule.number)
         .then(|| assign(facts.group, writer.id, State::WaitPrimary))
         .flatten()
-}
-
-/// The members of a rule that is not confirmed yet went away, and others could be waited for instead. The writer may have let
-/// commits go by it already, so it is not withdrawn: the one in its place is held by nobody who does not hold it as well.
-fn widen_the_next_rule(facts: &Facts) -> Option<Group> {
-    let next = facts.group.next_rule.as_ref().filter(|next| !next.offered && !next.rule.is_empty())?;
-    let (writer, reign) = (settled_writer(facts)?, facts.group.reign()?);
-    let follows = |node: &&Node| {
-        let of_this_reign = facts.group.history(node) == reign.term;
-        facts.in_contact(node) && writer.followers.contains(&node.id) && of_this_reign
-    };
-    let following: BTreeSet<NodeId> = facts.group.nodes.iter().filter(follows).map(|node| node.id).collect();
-    if next.rule.is_met_by(&following) {
-        return None;
-    }
-    let fits = |id: &&NodeId| facts.group.node(**id).is_some_and(|node| node.quorum && node.goal.follows());
-    let mut members = next.rule.members.clone();
-    members.extend(following.iter().filter(fits).copied());
-    let mut after = propose(facts.group, members, false);
-    let wider = &mut after.next_rule.as_mut()?.rule;
-    wider.wait_for = wider.wait_for.min(next.rule.wait_for);
-    let changes = wider.members != next.rule.members || wider.wait_for < next.rule.wait_for;
-    (changes && wider.holds_as_well(&next.rule)).then_some(after)
-}
-
-/// The members of a rule that is not confirmed yet went away, and nobody else may be waited for: back to writing alone. `unleased`
-/// is recorded before the writer is told, so nobody is elected any more while it empties the rule (law 4).
-fn give_up_bringing_a_standby_in(facts: &Facts) -> Option<Group> {
-    let next = facts.group.next_rule.as_ref().filter(|next| !next.offered && !next.rule.is_empty())?;
-    let writer =
-        facts.writer().filter(|writer| facts.group.election.is_none() && facts.in_contact(writer))?;
-    let left = |id: &NodeId| {
-        facts.group.node(*id).is_none_or(|node| facts.has_left(node) || node.goal.leaves_the_rule())
-    };
-    // A leased writer's commits may wait for them already, so nobody is eligible until it has confirmed that it writes alone.
-    let may = facts.group.unleased || facts.group.number_sync_standbys == 0;
-    let gave_up = may && writer.goal == State::Primary && next.rule.members.iter().all(left);
-    let alone = || Group { unleased: true, ..propose(facts.group, BTreeSet::new(), false) };
-    gave_up.then(|| assign(&alone(), writer.id, State::WaitPrimary)).flatten()
 }
 
 fn take_back_the_offer(facts: &Facts) -> Option<Group> {

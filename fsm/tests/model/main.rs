@@ -143,7 +143,7 @@ fn a_synchronous_pair_in_maintenance() {
     let pair = Pair { faults: 1, ..pair(Trouble::Maintenance, true) };
     let found = search(pair, HasDiscoveries::AnyFailures);
     found.expect_none();
-    assert_eq!(found.states, 893_577);
+    assert_eq!(found.states, 891_306);
 }
 
 #[test]
