@@ -6,6 +6,7 @@
 //!
 //! The program knows nothing of it: ptrace stops it at its system calls. Its children are left alone, as by `kill -9`.
 use crate::account::Account;
+use crate::oracles::tell;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +17,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// Messages between two other effects that are told apart. More come only from waiting in a loop.
 const MESSAGES: u32 = 10;
@@ -52,6 +54,29 @@ struct Call {
     number: i64,
     arguments: [u64; 4],
     returned: u64,
+}
+
+/// Kills a command at every point, one a run, until it comes to its end, which must be a good one; at how many. REGRESS_CUTS tells each.
+pub fn cut_everywhere(account: &Account, what: &str, command: &Command) -> usize {
+    let (started, mut cuts) = (Instant::now(), Cuts::default());
+    loop {
+        match cuts.run(account, command) {
+            Run::Cut(point) if std::env::var_os("REGRESS_CUTS").is_some() => {
+                tell(&format!("{what}: {point}"))
+            }
+            Run::Cut(_) => {}
+            Run::Ended(Some(0), said) => {
+                assert!(!said.contains("panicked"), "{said}");
+                break;
+            }
+            Run::Ended(code, said) => {
+                panic!("{what}, after {} cuts: exit status {code:?}: {said}", cuts.count())
+            }
+        }
+    }
+    tell(&format!("{what}: killed at {} points in {} s", cuts.count(), started.elapsed().as_secs()));
+    assert!(cuts.count() > 10, "only {} points were found", cuts.count());
+    cuts.count()
 }
 
 impl Cuts {

@@ -1,36 +1,11 @@
 //! `pg_autoctl create …` is killed at each of its steps and repeated: it goes on from there, and in the end says that it is complete.
 use regress::cluster::{Cluster, MONITOR_PASSWORD};
 use regress::deadlines::START;
-use regress::interrupt::{Cuts, Run};
+use regress::interrupt::cut_everywhere;
 use regress::logs;
 use regress::oracles::tell;
 use regress::server::{Server, text};
 use std::process::Command;
-use std::time::Instant;
-
-/// Kills it at every point, one a run; then it must end well, and once more with "already".
-fn cut_everywhere(cluster: &Cluster, what: &str, command: &Command) -> usize {
-    let (started, mut cuts) = (Instant::now(), Cuts::default());
-    loop {
-        match cuts.run(&cluster.monitor.account, command) {
-            Run::Cut(point) if std::env::var_os("REGRESS_CUTS").is_some() => {
-                tell(&format!("{what}: {point}"))
-            }
-            Run::Cut(_) => {}
-            Run::Ended(Some(0), said) => {
-                // It made something, or found all of it made by runs that were killed at their last step.
-                assert!(!said.contains("panicked"), "{said}");
-                break;
-            }
-            Run::Ended(code, said) => {
-                panic!("{what}, after {} cuts: exit status {code:?}: {said}", cuts.count())
-            }
-        }
-    }
-    tell(&format!("{what}: killed at {} points in {} s", cuts.count(), started.elapsed().as_secs()));
-    assert!(cuts.count() > 10, "only {} points were found", cuts.count());
-    cuts.count()
-}
 
 fn create(cluster: &Cluster, node: &Server, options: &[&str]) -> Command {
     let mut command = cluster.create_postgres(node);
@@ -61,12 +36,12 @@ fn creation_is_killed_at_every_step() {
     monitor.args(["create", "monitor", "--pgdata"]).arg(pgdata);
     monitor.args(["--pgport", &port, "--hostname", &host, "--listen", &host]);
     monitor.env("PGPASSWORD", MONITOR_PASSWORD);
-    let mut points = cut_everywhere(&cluster, "create monitor", &monitor);
+    let mut points = cut_everywhere(&cluster.monitor.account, "create monitor", &monitor);
     is_complete(&cluster, &mut monitor);
 
     let first = cluster.next_node();
     let mut command = create(&cluster, &first, &["--dbname", "shop", "--username", "owner"]);
-    points += cut_everywhere(&cluster, "the first node", &command);
+    points += cut_everywhere(&cluster.monitor.account, "the first node", &command);
     is_complete(&cluster, &mut command);
     cluster.nodes.push(first.clone());
     let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'";
@@ -74,7 +49,7 @@ fn creation_is_killed_at_every_step() {
 
     let second = cluster.next_node();
     let mut command = create(&cluster, &second, &[]);
-    points += cut_everywhere(&cluster, "a further node", &command);
+    points += cut_everywhere(&cluster.monitor.account, "a further node", &command);
     is_complete(&cluster, &mut command);
     cluster.nodes.push(second);
     assert_eq!(cluster.wait_settled().name, first.name);
@@ -96,13 +71,13 @@ fn adoption_is_killed_at_every_step() {
     standby.start_with("");
 
     let mut adopt = create(&cluster, &primary, &[]);
-    let mut points = cut_everywhere(&cluster, "a running server", &adopt);
+    let mut points = cut_everywhere(&cluster.monitor.account, "a running server", &adopt);
     is_complete(&cluster, &mut adopt);
     cluster.wait_state(&primary, "single", START);
     primary.superuser("postgres", "INSERT INTO past VALUES (1)").expect("it takes writes");
 
     let mut adopt = create(&cluster, &standby, &[]);
-    points += cut_everywhere(&cluster, "a running standby", &adopt);
+    points += cut_everywhere(&cluster.monitor.account, "a running standby", &adopt);
     is_complete(&cluster, &mut adopt);
     cluster.nodes.push(standby.clone());
     assert_eq!(cluster.wait_settled().name, primary.name);

@@ -2,13 +2,12 @@
 //! a secondary, nothing is lost, and what it alone had is kept.
 use regress::cluster::Cluster;
 use regress::deadlines::{CLONE, FAILOVER, REJOIN};
-use regress::interrupt::{Cuts, Run};
-use regress::oracles::{Oracles, tell};
+use regress::interrupt::cut_everywhere;
+use regress::oracles::Oracles;
 use regress::server::Server;
 use regress::wait;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Instant;
 
 /// Options of a server that stays down where its helper would begin: what it becomes ends at once.
 fn without_helper(cluster: &Cluster) -> String {
@@ -63,25 +62,9 @@ fn kill_everywhere(cluster: &Cluster, what: &str, server: &Server) -> usize {
     command.arg("--state-dir").arg(server.state_dir());
     // Becomes "postgres -V" when PGDATA is whole.
     command.arg("--postgres").arg(server.install.program("postgres")).args(["--", "-V"]);
-    let (started, mut cuts) = (Instant::now(), Cuts::default());
-    loop {
-        match cuts.run(&server.account, &command) {
-            Run::Cut(point) if std::env::var_os("REGRESS_CUTS").is_some() => {
-                tell(&format!("{what}: {point}"))
-            }
-            Run::Cut(_) => {}
-            Run::Ended(Some(0), said) => {
-                assert!(!said.contains("panicked"), "{said}");
-                break;
-            }
-            Run::Ended(code, said) => {
-                panic!("{what}, after {} cuts: exit status {code:?}: {said}", cuts.count())
-            }
-        }
-    }
-    tell(&format!("{what}: killed at {} points in {} s", cuts.count(), started.elapsed().as_secs()));
+    let points = cut_everywhere(&server.account, what, &command);
     assert_eq!(marker(server), None, "PGDATA is whole");
-    cuts.count()
+    points
 }
 
 /// What a copy of another node does not have.
