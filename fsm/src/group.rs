@@ -293,7 +293,8 @@ impl Group {
             // The timeline is that of this writer's promotion: a number alone would not be a history (law 9).
             reign.term > known && Some(reign.writer) == writer && reign.timeline == node.timeline
         };
-        self.reigns.iter().rev().find(later).map_or(known, |reign| reign.term)
+        // A disk of an earlier time may have taken a number twice: of two reigns, then, the first is the one that is left behind.
+        self.reigns.iter().find(later).map_or(known, |reign| reign.term)
     }
 
     /// Where WAL of a node with `history` left the present reign's: the lowest point at which any later reign

@@ -85,13 +85,12 @@ pub fn check(group: &Group, id: NodeId, policy: &Policy, now: Moment) -> Result<
     Ok(Gap { node: id, end, writer: reign.writer, others: others(&facts, node) })
 }
 
-/// Opens a term for it; a writer that runs on a disk of an earlier time writes on in its own. What may be lost with that.
+/// Opens a term for it. A writer that runs on a disk of an earlier time needs one too: others may have WAL of its reign that it lacks,
+/// and would stream on from where theirs ends, had it no timeline of its own (law 9). What may be lost with that.
 pub fn force_promotion(group: &mut Group, id: NodeId, policy: &Policy, now: Moment) -> Result<Gap, Refusal> {
     let gap = check(group, id, policy, now)?;
     operate::trust(group, id)?;
-    if gap.writer != id {
-        *group = election::open_for(&Facts::new(group, policy, now), id);
-    }
+    *group = election::open_for(&Facts::new(group, policy, now), id);
     Ok(gap)
 }
 

@@ -370,20 +370,14 @@ fn role_to_keep(group: &Group, report: &Report) -> Option<State> {
 }
 
 /// An operator says that the disk of an earlier time which a node runs on is the one to go on with: what was acknowledged since is
-/// given up. False: it does not run on one.
-pub fn trust(group: &mut Group, id: NodeId) -> Result<bool, Refusal> {
-    let (unleased, election) = (group.unleased, group.election.is_some());
-    let is_writer = group.reign().is_some_and(|reign| reign.writer == id);
+/// given up.
+pub(super) fn trust(group: &mut Group, id: NodeId) -> Result<(), Refusal> {
     let node = group.node_mut(id).ok_or(Refusal::NoSuchNode)?;
-    if node.old_image.take().is_none() {
-        return Ok(false);
+    if node.old_image.take().is_some() {
+        // Its next report tells where its starts are counted from now on.
+        node.boots = Boots::default();
     }
-    // Its next report tells where its starts are counted from now on.
-    node.boots = Boots::default();
-    if is_writer && !election && node.goal == State::Demoted {
-        node.goal = if unleased { State::WaitPrimary } else { State::Primary };
-    }
-    Ok(true)
+    Ok(())
 }
 
 /// What became of a request to remove a node.

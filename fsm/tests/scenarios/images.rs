@@ -2,7 +2,7 @@
 use crate::scene::{Keeper, Scene};
 use fsm::monitor::{Facts, force, images};
 use fsm::state::State::*;
-use fsm::units::NodeId;
+use fsm::units::{Lsn, NodeId};
 
 /// An image of the node's disk; after that the node is started a few times more.
 fn image_of(scene: &mut Scene, id: i64) -> Keeper {
@@ -168,4 +168,24 @@ fn an_old_disk_that_is_started_again_is_covered_all_the_same() {
     scene.start(2);
     scene.settle();
     assert_eq!((is_old_image(&scene, 2), scene.goals()), (false, vec![Primary, Secondary]));
+}
+
+/// The standby has WAL that the disk of the primary lacks: it must not stream on from where its own ends (law 9).
+#[test]
+fn a_forced_writer_on_an_old_disk_begins_a_history_of_its_own() {
+    let mut scene = Scene::settled(2, 0);
+    let image = image_of(&mut scene, 1);
+    scene.kill(2);
+    scene.settle();
+    assert_eq!(scene.goals(), [WaitPrimary, CatchingUp]);
+    scene.kill(1);
+    scene.keeper(2).report.lsn = Some(Lsn(300));
+    scene.start(2);
+    scene.start_from(1, image);
+    scene.report(1);
+    let history = scene.keeper(2).report.history;
+    force::force_promotion(&mut scene.group, NodeId(1), &scene.policy, scene.now).expect("nobody else can");
+    scene.settle();
+    assert_eq!(scene.goals(), [Primary, Secondary]);
+    assert_eq!(scene.group.fork(history), Some(Lsn(100)), "what is beyond has to go");
 }
