@@ -1,57 +1,58 @@
 //! What each event does to the world.
-use super::{Event, ID, LONG_AGO, Late, Laws, MOST_STEPS, NOW, RUNNING, World};
-use crate::keeper_sim::{Fence, Record, streaming};
-use fsm::group::{Probe, Session};
-use fsm::message::{Assignment, Peer, Receiver, Report, Upstream, VERSION};
-use fsm::monitor::{assignment, decide_by, operate, resume};
-use fsm::state::State;
-use fsm::units::{Moment, NodeId};
+use super::{Event, LONG_AGO, Late, MOST_STEPS, NOW, RUNNING, World, id};
+use crate::node::Fence;
+use crate::nothing_destroyed;
+use crate::setup::{Setup, Trouble};
+use fsm::group::{Group, Probe, Session};
+use fsm::message::{Assignment, Peer, Report, Upstream, VERSION};
+use fsm::monitor::{assignment, decide_by, resume};
+use fsm::units::Moment;
 use std::collections::BTreeSet;
 
 /// Of a monitor that was put back.
 pub const LATER_EPOCH: u64 = 1;
 
 impl World {
-    pub fn happen(&mut self, event: &Event, laws: &Laws) {
+    pub fn happen(&mut self, event: &Event, setup: &Setup) {
         match *event {
             Event::Tick(n) => {
-                self.beat(n, laws);
-                self.act(n, laws);
+                self.beat(n, setup);
+                self.act(n, setup);
             }
             Event::Die(..) => {}
             Event::LoseAnswer(n) => {
                 self.drop_answers_to(n);
                 let report = self.report(n);
-                self.deliver(&report, laws);
+                self.deliver(&report, setup);
             }
             Event::DelayAnswer(n) => {
                 let report = self.report(n);
-                self.late = self.deliver(&report, laws).map(|told| Late::Answer(n, Box::new(told)));
+                self.late = self.deliver(&report, setup).map(|told| Late::Answer(n, Box::new(told)));
             }
             Event::TakeAnswer => {
                 if let Some(Late::Answer(n, told)) = self.late.take() {
                     self.nodes[n].hear(*told);
-                    self.act(n, laws);
+                    self.act(n, setup);
                 }
             }
             Event::DelayReport(n) => self.late = Some(Late::Report(n, Box::new(self.report(n)), false)),
             Event::TakeReport => {
                 if let Some(Late::Report(n, report, long_ago)) = self.late.take() {
-                    let told = self.deliver(&report, laws);
-                    let expired = long_ago && !laws.mistakes.lease_counts_from_the_answer;
+                    let told = self.deliver(&report, setup);
+                    let expired = long_ago && !setup.mistakes.lease_counts_from_the_answer;
                     let told = told.map(|told| Assignment { lease: told.lease.filter(|_| !expired), ..told });
                     // Only the life that asked hears the answer.
                     if let Some(told) =
                         told.filter(|_| self.nodes[n].alive && !self.frozen[n] && self.report(n) == *report)
                     {
                         self.nodes[n].hear(told);
-                        self.act(n, laws);
+                        self.act(n, setup);
                     }
                 }
             }
-            Event::Act(n) => self.act(n, laws),
+            Event::Act(n) => self.act(n, setup),
             Event::Contact(n) => {
-                let streaming = streaming(&self.nodes, n, self.linked);
+                let streaming = self.streaming(n);
                 let node = &mut self.nodes[n];
                 let rule = &node.disk.rule;
                 if node.alive && node.holds && !rule.is_empty() && rule.is_met_by(&streaming) {
@@ -60,98 +61,104 @@ impl World {
             }
             Event::Stream(n) => self.stream(n),
             Event::LoseReceiver(n) => {
-                if !self.linked {
+                if self.starts_to_miss(n) {
                     self.nodes[n].lose_upstream();
                 }
             }
+            Event::RemoveWal(n) => self.nodes[n].starves = true,
+            Event::Read(n, reader) => drop(self.nodes[n].late_readers.remove(&reader)),
             Event::Commit(n) => self.commit(n),
-            Event::Acknowledge(n, commit) => self.acknowledge(n, commit),
+            // The wait ends, and the client does not hear of success (law 1).
+            Event::Cancel(n, commit) => {
+                self.nodes[n].waiting.retain(|waiting| *waiting != commit);
+                if setup.mistakes.cancelled_wait_answers_success {
+                    self.acknowledged.insert(commit);
+                }
+            }
             Event::Crash(n) => {
                 if self.nodes[n].stopping {
-                    self.sim(n, laws).hand_over();
+                    self.sim(n, setup).hand_over();
                 } else {
-                    self.sim(n, laws).lose_followers();
+                    self.sim(n, setup).lose_followers();
                 }
                 self.nodes[n].end();
+                if setup.has(Trouble::OldImages) && self.images[n].is_none() {
+                    self.images[n] = Some(Box::new(self.nodes[n].disk.clone()));
+                }
                 self.frozen[n] = false;
                 self.drop_answers_to(n);
             }
             Event::Stop(n) => {
                 let node = &mut self.nodes[n];
                 node.stopping = true;
-                (node.fence, node.holds, node.disk.unleased) = (Fence::Lapsed, false, false);
+                (node.fence, node.holds) = (Fence::Lapsed, false);
                 if self.in_touch(n) {
                     let report = self.report(n);
-                    self.deliver(&report, laws);
+                    self.deliver(&report, setup);
                 }
             }
-            Event::Start(n) => self.nodes[n].boot(false, laws.mistakes),
+            Event::Start(n) => self.start(n, setup),
+            Event::PutBack(n) => {
+                if let Some(image) = self.images[n].take() {
+                    let node = &mut self.nodes[n];
+                    (node.disk, node.images) = (*image, node.images + 1);
+                }
+            }
             Event::Notice(n) => {
-                if let Some(node) = self.group.node_mut(ID[n]) {
+                if let Some(node) = self.group.node_mut(id(n)) {
                     if node.session == Session::Up {
                         node.session = Session::Lost;
                     }
                     node.probe = Probe::Refused;
                 }
-                self.decide(laws);
+                self.decide(setup);
             }
             Event::LoseSession(n) => {
-                if let Some(node) = self.group.node_mut(ID[n]).filter(|node| node.session == Session::Up) {
+                if let Some(node) = self.group.node_mut(id(n)).filter(|node| node.session == Session::Up) {
                     node.session = Session::Lost;
                 }
-                self.decide(laws);
+                self.decide(setup);
             }
             // What is on its way may still arrive.
             Event::CutMonitor(n) => self.cut[n] = true,
             Event::HealMonitor(n) => self.cut[n] = false,
             Event::Freeze(n) => self.frozen[n] = true,
             Event::Thaw(n) => self.frozen[n] = false,
-            Event::CutLink => self.linked = false,
-            Event::HealLink => self.linked = true,
-            Event::TimePasses => self.time_passes(laws),
+            Event::CutLink(a, b) => self.links.cut(a, b),
+            Event::HealLink(a, b) => self.links.heal(a, b),
+            Event::TimePasses => self.time_passes(setup),
             Event::RestartMonitor => self.restart_monitor(),
             Event::RestoreMonitor => {
-                self.group = laws.copy.get().expect("a pair was born").clone();
+                let copy = self.copy.as_ref().expect("a monitor that may be put back");
+                self.group = Group::clone(copy);
                 self.restart_monitor();
-                if !laws.mistakes.restored_monitor_believes_its_copy {
+                if !setup.mistakes.restored_monitor_believes_its_copy {
                     resume::await_everybody(&mut self.group, LATER_EPOCH);
                 }
             }
-            Event::Switchover => {
-                let mut group = self.group.clone();
-                if operate::perform_failover(&mut group, &laws.policy, NOW).is_ok() {
-                    self.group = group;
-                    self.decide(laws);
-                }
-            }
-            Event::StartMaintenance(n) => {
-                let mut group = self.group.clone();
-                if operate::start_maintenance(&mut group, ID[n], &laws.policy, NOW).is_ok() {
-                    self.group = group;
-                    self.maintenances -= 1;
-                    self.decide(laws);
-                }
-            }
-            Event::StopMaintenance(n) => {
-                operate::stop_maintenance(&mut self.group, ID[n], NOW).expect("a node of the group");
-                self.decide(laws);
-            }
+            Event::Switchover => self.switch_over(setup),
+            Event::StartMaintenance(n) => self.start_maintenance(n, setup),
+            Event::StopMaintenance(n) => self.stop_maintenance(n, setup),
+            Event::WaitFor(number) => self.wait_for(number, setup),
         }
     }
 
-    pub fn beat(&mut self, n: usize, laws: &Laws) {
+    pub(super) fn beat(&mut self, n: usize, setup: &Setup) {
         self.drop_answers_to(n);
         let report = self.report(n);
-        if let Some(told) = self.deliver(&report, laws) {
+        if let Some(told) = self.deliver(&report, setup) {
             self.nodes[n].hear(told);
         }
     }
 
-    fn act(&mut self, n: usize, laws: &Laws) {
+    fn act(&mut self, n: usize, setup: &Setup) {
         for _ in 0..MOST_STEPS {
-            if !self.sim(n, laws).act() {
+            let counts = nothing_destroyed::counts(self, &self.nodes[n]);
+            let length = self.nodes[n].disk.wal.len();
+            if !self.sim(n, setup).act() {
                 return;
             }
+            self.discarded |= counts && self.nodes[n].disk.wal.len() < length;
         }
         panic!("the keeper does not come to rest: {:#?}", self.nodes[n]);
     }
@@ -168,8 +175,8 @@ impl World {
     }
 
     /// The monitor hears a report, decides, and answers.
-    fn deliver(&mut self, report: &Report, laws: &Laws) -> Option<Assignment> {
-        let believes = laws.mistakes.restored_monitor_believes_its_copy;
+    fn deliver(&mut self, report: &Report, setup: &Setup) -> Option<Assignment> {
+        let believes = setup.mistakes.restored_monitor_believes_its_copy;
         if !self.group.behind && !believes && resume::knows_more(&self.group, report) {
             resume::await_everybody(&mut self.group, LATER_EPOCH);
         }
@@ -177,8 +184,8 @@ impl World {
         if let Some(node) = self.group.node_mut(report.node) {
             node.probe = Probe::Answers;
         }
-        self.decide(laws);
-        let draft = assignment(&self.group, report.node, &laws.policy, NOW)?;
+        self.decide(setup);
+        let draft = assignment(&self.group, report.node, &setup.policy, NOW)?;
         if draft.lease.is_some() {
             self.group.granted_until = RUNNING;
         }
@@ -203,16 +210,16 @@ impl World {
             incomplete: draft.incomplete,
             epoch: 0,
             succeeds: BTreeSet::new(),
-            count_on_from: None,
+            count_on_from: draft.count_on_from,
             channel: String::new(),
             replication_password: None,
             monitor_password: None,
         })
     }
 
-    fn decide(&mut self, laws: &Laws) {
+    pub(super) fn decide(&mut self, setup: &Setup) {
         for _ in 0..20 {
-            match decide_by(&laws.rules, &self.group, &laws.policy, NOW) {
+            match decide_by(&setup.rules, &self.group, &setup.policy, NOW) {
                 Some(decision) => {
                     self.group = decision.group;
                 }
@@ -225,61 +232,8 @@ impl World {
         panic!("the rules do not come to rest: {:#?}", self.group);
     }
 
-    /// Keeps the number of states small.
-    fn forget_what_no_rule_reads(&mut self) {
-        for node in &mut self.group.nodes {
-            if !matches!(node.goal, State::Draining | State::ReportLsn) {
-                node.goal_since = NOW;
-            }
-            node.probe_since = NOW;
-            if node.receiver == Receiver::Streaming {
-                node.receiver_since = NOW;
-            }
-        }
-    }
-
-    fn stream(&mut self, n: usize) {
-        let source = &self.nodes[1 - n];
-        let me = &self.nodes[n];
-        let wanted = me.alive && me.in_recovery && me.disk.upstream == Some(source.id);
-        if !wanted || !source.alive || source.stopping || !self.linked {
-            return;
-        }
-        self.mixed_histories |= !source.disk.wal.starts_with(&me.disk.wal);
-        let next = source.disk.wal.get(me.disk.wal.len()).copied();
-        let me = &mut self.nodes[n];
-        match me.receiver {
-            Receiver::Streaming => me.disk.wal.extend(next),
-            Receiver::None | Receiver::Lost => me.receiver = Receiver::Streaming,
-        }
-    }
-
-    fn commit(&mut self, n: usize) {
-        let node = &mut self.nodes[n];
-        if !node.commits() {
-            return;
-        }
-        self.commits += 1;
-        node.disk.wal.push(Record::Commit(self.commits));
-        if node.disk.names.is_empty() {
-            self.acknowledged.insert(self.commits);
-        } else {
-            node.waiting.push(self.commits);
-        }
-    }
-
-    fn acknowledge(&mut self, n: usize, commit: u8) {
-        let streaming = streaming(&self.nodes, n, self.linked);
-        let holders: BTreeSet<NodeId> =
-            streaming.into_iter().filter(|_| self.nodes[1 - n].has(commit)).collect();
-        if self.nodes[n].disk.names.is_met_by(&holders) {
-            self.nodes[n].waiting.retain(|waiting| *waiting != commit);
-            self.acknowledged.insert(commit);
-        }
-    }
-
-    fn time_passes(&mut self, laws: &Laws) {
-        for (n, id) in ID.into_iter().enumerate() {
+    fn time_passes(&mut self, setup: &Setup) {
+        for n in self.places() {
             let in_touch = self.in_touch(n);
             let node = &mut self.nodes[n];
             if node.fence == Fence::Leased {
@@ -289,7 +243,7 @@ impl World {
                 told.lease = None;
             }
             let alive = node.alive;
-            let Some(seen) = self.group.node_mut(id) else { continue };
+            let Some(seen) = self.group.node_mut(id(n)) else { continue };
             (seen.goal_since, seen.receiver_since, seen.probe_since) = (LONG_AGO, LONG_AGO, LONG_AGO);
             if in_touch {
                 seen.probe = Probe::Answers;
@@ -306,12 +260,12 @@ impl World {
         }
         match &mut self.late {
             Some(Late::Report(_, _, long_ago)) => *long_ago = true,
-            Some(Late::Answer(_, told)) if !laws.mistakes.lease_counts_from_the_answer => told.lease = None,
+            Some(Late::Answer(_, told)) if !setup.mistakes.lease_counts_from_the_answer => told.lease = None,
             Some(Late::Answer(..)) | None => {}
         }
         self.group.granted_until = Moment(0);
         self.group.monitor_started = Moment(0);
-        self.decide(laws);
+        self.decide(setup);
     }
 
     fn restart_monitor(&mut self) {
