@@ -166,6 +166,7 @@ fn an_old_disk_that_is_started_again_is_covered_all_the_same() {
     scene.step(2);
     scene.report(2);
     scene.start(2);
+    scene.report(2);
     scene.settle();
     assert_eq!((is_old_image(&scene, 2), scene.goals()), (false, vec![Primary, Secondary]));
 }

@@ -183,3 +183,17 @@ fn a_server_that_is_given_back_while_commits_wait_for_it() {
     scene.settle();
     assert_eq!((scene.goals()[2], scene.members()), (Secondary, vec![2, 3]));
 }
+
+/// It came back when its successor was lost already, and follows nobody: with its pledge there are enough.
+#[test]
+fn a_former_primary_pledges_when_its_successor_is_lost() {
+    let mut scene = Scene::settled(3, 1);
+    scene.keeper(2).report.lsn = Some(Lsn(200));
+    scene.kill(1);
+    scene.settle();
+    assert_eq!((scene.goals(), scene.members()), (vec![Demoted, Primary, Secondary], vec![1, 3]));
+    scene.kill(2);
+    scene.start(1);
+    scene.settle();
+    assert_eq!(scene.goals(), [Secondary, Demoted, Primary]);
+}
