@@ -16,7 +16,14 @@ const SCALE: &str = "10";
 
 /// The throughput in transactions a second on both sides, and the ratio within each pair of turns.
 pub fn measure(standbys: usize, pairs: usize) -> Vec<Measurement> {
-    let cluster = Cluster::empty("throughput").with_nodes(standbys + 1);
+    let mut cluster = Cluster::empty("throughput");
+    if standbys == 0 {
+        cluster.create_monitor();
+        cluster.create_node();
+        cluster.wait_state(cluster.node(1), "single", START);
+    } else {
+        cluster = cluster.with_nodes(standbys + 1);
+    }
     let primary = cluster.node(1);
     pgbench(primary, &["-i", "-q", "-s", SCALE]);
     let rule = primary.superuser("postgres", "SHOW synchronous_standby_names").expect("asking for the rule");
