@@ -127,8 +127,9 @@ impl Keeper {
             return Ok(Again::Soon);
         }
         self.memory.keep(|state| (state.role, state.unleased) = (role, true))?;
-        fence::open_unleased();
+        // First: a word that outlived a crash would be obeyed once more, when a monitor may have decided otherwise meanwhile.
         StartAlone::withdraw(self.memory.dir())?;
+        fence::open_unleased();
         Ok(Again::Later)
     }
 }
