@@ -1,7 +1,8 @@
 //! The command line: what may be typed. Each command's own options stand in its file.
 use crate::commands::{
     config, create_monitor, create_postgres, drop_node, enable_ssl, failover, force_promotion, formation,
-    maintenance, promotion, rotate, show_events, show_state, show_uri, start_without_monitor, tune,
+    maintenance, promotion, rotate, show_events, show_state, show_timing, show_uri, start_without_monitor,
+    tune,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -104,6 +105,8 @@ pub enum Show {
     State(show_state::Args),
     /// The last events
     Events(show_events::Args),
+    /// The last failovers and switchovers: when each phase was reached
+    Timing(show_timing::Args),
     /// What clients connect to
     Uri(show_uri::Args),
     /// What the monitor keeps about formations and nodes

@@ -19,6 +19,7 @@ pub mod show_events;
 pub mod show_settings;
 pub mod show_standby_names;
 pub mod show_state;
+pub mod show_timing;
 pub mod show_uri;
 pub mod start_without_monitor;
 pub mod status;
@@ -41,6 +42,7 @@ pub fn run(command: Command, context: &Context) -> Result<View> {
         Command::Create(Create::Formation(args)) => formation::create(&args, context),
         Command::Show(Show::State(args)) => show_state::run(&args, context),
         Command::Show(Show::Events(args)) => show_events::run(&args, context),
+        Command::Show(Show::Timing(args)) => show_timing::run(&args, context),
         Command::Show(Show::Uri(args)) => show_uri::run(&args, context),
         Command::Show(Show::Settings) => show_settings::run(context),
         Command::Show(Show::StandbyNames) => show_standby_names::run(context),

@@ -11,7 +11,7 @@ pub use passwords::Holder;
 use crate::datadir::{self, Running};
 use crate::error::{Error, Kind, Result};
 use crate::sql::{Failure, Session};
-use crate::view::{Event, NodeState};
+use crate::view::{Event, Failover, NodeState};
 use connection::{Address, Ssl};
 use fsm::message::{Assignment, Peer, Report};
 use fsm::state::State;
@@ -202,6 +202,20 @@ impl Monitor {
                 &[&formation, &count],
             ),
         }
+    }
+
+    /// The last failovers and switchovers, oldest first.
+    pub fn failovers(
+        &self,
+        formation: Option<&str>,
+        group: Option<i32>,
+        count: i32,
+    ) -> Result<Vec<Failover>> {
+        self.json(
+            "SELECT coalesce(json_agg(t), '[]')::text \
+             FROM pgautofailover.timing(formation_id => $1, group_id => $2, count => $3) t",
+            &[&formation, &group, &count],
+        )
     }
 
     /// What clients of the formation connect to; nothing while it has no nodes.

@@ -115,6 +115,43 @@ pub struct Event {
     pub more: serde_json::Map<String, serde_json::Value>,
 }
 
+/// One row of `pgautofailover.timing()`. A phase that was not reached is absent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failover {
+    /// Formation.
+    pub formationid: String,
+    /// Group.
+    pub groupid: i32,
+    /// The term that it opened.
+    pub term: i64,
+    /// The rule that opened it.
+    pub cause: String,
+    /// The label of who wrote before.
+    pub old_primary: Option<String>,
+    /// The label of who was elected.
+    pub new_primary: Option<String>,
+    /// The first sign.
+    pub suspected: String,
+    /// The term was opened.
+    pub convicted: String,
+    /// The winner was named.
+    pub pledged: Option<String>,
+    /// It had promoted and was recorded.
+    pub promoted: Option<String>,
+    /// The first commit that it acknowledged.
+    pub first_write: Option<String>,
+    /// Milliseconds from the sign to the term.
+    pub convicted_ms: f64,
+    /// Milliseconds from there to the winner.
+    pub pledged_ms: Option<f64>,
+    /// Milliseconds from there to its record.
+    pub promoted_ms: Option<f64>,
+    /// Milliseconds from there to its first commit.
+    pub first_write_ms: Option<f64>,
+    /// Milliseconds from the sign to that commit.
+    pub total_ms: Option<f64>,
+}
+
 /// One line of `show uri`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Uri {
@@ -143,6 +180,8 @@ pub enum View {
     States(Vec<NodeState>),
     /// What happened, oldest first.
     Events(Vec<Event>),
+    /// When failovers and switchovers reached which phase, oldest first.
+    Failovers(Vec<Failover>),
     /// Connection strings.
     Uris(Vec<Uri>),
     /// One setting that was asked for by name.
@@ -228,6 +267,7 @@ impl View {
             View::Findings(_)
             | View::States(_)
             | View::Events(_)
+            | View::Failovers(_)
             | View::Uris(_)
             | View::Value(_)
             | View::Settings(_)

@@ -1,8 +1,9 @@
 //! No lease, no commit (law 3): asked in every backend at the last moment before a commit record is written. And no word of a
 //! commit that the members do not have (law 1): asked when the wait for them has ended, however it has ended.
 use crate::pg::commit::{self, End, Watch};
+use crate::session::KEEPER;
 use crate::shared::fence::{self, Fence};
-use crate::shared::{clock, rule, view};
+use crate::shared::{clock, first_write, rule, view};
 use crate::{gucs, pg};
 use fsm::units::Lsn;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -16,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// In the postmaster; its children inherit it.
 pub fn install() {
-    commit::watch(Watch { before: check, after: acknowledge });
+    commit::watch(Watch { before: check, after: ended });
 }
 
 /// Two atomic loads and one look at the clock, unless the answer is no.
@@ -33,26 +34,35 @@ fn may_not_ask_for_less() -> bool {
     gucs::minimum_synchronous_commit() && !commit::is_autovacuum()
 }
 
+fn ended(end: End) {
+    if may_be_acknowledged(end) {
+        first_write::note(|| commit::has_client() && pg::application_name() != KEEPER);
+    }
+}
+
 /// Says nothing of a commit that is not on enough members: whether it stays is unknown, and that is what a client understands
 /// whose connection is gone. No ERROR is possible here, for the commit cannot be taken back.
-fn acknowledge(end: End) {
+fn may_be_acknowledged(end: End) -> bool {
     let (End::At(position) | End::UpTo(position)) = end;
     let is_covered = || position <= pg::synchronously_flushed();
     if !rule::binds_at(position) || is_covered() {
-        return;
+        return true;
     }
     let waited = commit::waits_for_flush();
     if !waited && !may_not_ask_for_less() {
-        return;
+        return true;
     }
     // Where it has waited for that very position, the wait was broken off. Otherwise the members may need another moment: for
     // what others have written since, or for a commit that came by the check just before it began to raise what is asked for.
-    if waited && matches!(end, End::At(_)) || !becomes_covered(position, is_covered) {
-        commit::cut_client();
-        pg::log(&format!(
-            "a commit is here up to {position}, and not on enough standbys: its client was cut off instead of being told of it"
-        ));
+    let broken_off = waited && matches!(end, End::At(_));
+    if !broken_off && becomes_covered(position, is_covered) {
+        return true;
     }
+    commit::cut_client();
+    pg::log(&format!(
+        "a commit is here up to {position}, and not on enough standbys: its client was cut off instead of being told of it"
+    ));
+    false
 }
 
 /// Waits for as long as the members make progress.

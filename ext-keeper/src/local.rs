@@ -1,5 +1,5 @@
 //! The keeper's standing connection to its own server, over the Unix socket.
-use crate::session::{Session, SqlError};
+use crate::session::{KEEPER, Session, SqlError};
 use crate::{gucs, observe, pg};
 use connection::Target;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub async fn open() -> Result<Session, SqlError> {
         .port(port)
         .user(gucs::local_user())
         .dbname("postgres")
-        .application_name("pg_autoctl keeper")
+        .application_name(KEEPER)
         // Nothing in a database may come between the keeper and the functions it calls, and no setting of the
         // server's may make it wait for the standbys that it is about to change.
         .options(

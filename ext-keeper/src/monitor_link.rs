@@ -1,6 +1,6 @@
 //! The one connection to the monitor: reports out, assignments in, and a channel on which the monitor calls.
 use crate::gucs;
-use crate::session::{Session, SqlError};
+use crate::session::{KEEPER, Session, SqlError};
 use crate::shared::clock;
 use connection::{Address, Target};
 use fsm::message::{Assignment, Report};
@@ -205,7 +205,7 @@ fn target(address: &Address, password: Option<&str>) -> Target {
     let mut target = address.target(password);
     target
         .config
-        .application_name("pg_autoctl keeper")
+        .application_name(KEEPER)
         .options("-c search_path=pg_catalog")
         .connect_timeout(CONNECT_LIMIT)
         .keepalives(true)

@@ -2,10 +2,10 @@
 use crate::memory::Memory;
 use crate::observe::Facts;
 use crate::pg;
-use crate::shared::enrolled;
-use fsm::message::Report;
+use crate::shared::{clock, enrolled, first_write};
+use fsm::message::{FirstWrite, Report};
 use fsm::state::State;
-use fsm::units::{Lsn, RuleNumber, Timeline};
+use fsm::units::{Lsn, Millis, RuleNumber, Timeline};
 use node_files::Secrets;
 
 /// What to tell. A node that pledges or has pledged tells its end of WAL only once it is final.
@@ -29,6 +29,10 @@ pub fn of(memory: &Memory, facts: &Facts, pledged_end: Option<(Lsn, Timeline)>) 
         checkpoint_timeline: facts.checkpoint_timeline,
         receiver: facts.receiver,
         followers: facts.followers.clone(),
+        first_write: first_write::untold().map(|(term, at)| FirstWrite {
+            term,
+            ago: Millis(clock::boottime_ns().saturating_sub(at) / 1_000_000),
+        }),
         in_recovery: facts.in_recovery,
         fenced: facts.fenced,
         leaving: facts.stopping && !facts.in_recovery && facts.fenced,

@@ -5,6 +5,9 @@ use std::future::poll_fn;
 use std::time::Duration;
 use tokio_postgres::{AsyncMessage, Client, Error};
 
+/// The application_name of every session of a keeper's.
+pub const KEEPER: &str = "pg_autoctl keeper";
+
 /// Why a question was not answered.
 #[derive(Debug)]
 pub enum SqlError {

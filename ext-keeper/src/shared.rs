@@ -32,6 +32,10 @@ pub struct Board {
     receiver_gate: AtomicU64,
     /// A receiver has streamed in this life.
     streamed: AtomicBool,
+    /// The first commit of the reign: 0 not awaited, MAX awaited, else when it was.
+    first_write: AtomicU64,
+    /// The term that this is about.
+    first_write_term: AtomicU64,
     enrolled: AtomicBool,
     boot: AtomicU64,
     life: AtomicU64,
@@ -41,6 +45,7 @@ fn board() -> &'static Board {
     BOARD.get()
 }
 
+pub mod first_write;
 pub mod rule;
 pub mod view;
 

@@ -16,7 +16,7 @@ use crate::own_door::OwnDoor;
 use crate::report;
 use crate::session::SqlError;
 use crate::shared::view::{self, View};
-use crate::shared::{clock, enrolled, fence, receiver};
+use crate::shared::{clock, enrolled, fence, first_write, receiver};
 use crate::worker::Beside;
 use crate::{gucs, pg, promoted_by_hand};
 use fsm::keeper::{Step, accepts, accepts_offer, obeys, plan};
@@ -175,7 +175,12 @@ impl Keeper {
         let report = self.report();
         let heard = self.monitor.tell(&report, self.memory.dir()).await;
         let outcome = match heard {
-            Ok(heard) => self.hear(heard).err(),
+            Ok(heard) => {
+                if report.first_write.is_some() {
+                    first_write::told();
+                }
+                self.hear(heard).err()
+            }
             Err(LinkError::Pausing) => self.note.clone().map(Trouble::new),
             // The answer that said so was lost on its way.
             Err(LinkError::Sql(SqlError::Refused { code, .. }))

@@ -35,6 +35,8 @@ pub struct NodeSlot {
     pub session_number: u64,
     /// What became of that session.
     pub session: Session,
+    /// Since when it is so.
+    pub session_since: Moment,
     /// What the last probe met.
     pub probe: Probe,
     /// Since when probes meet this.
@@ -160,6 +162,7 @@ impl Board {
             port,
             session_number: 0,
             session: Session::Never,
+            session_since: now,
             probe: Probe::Unknown,
             probe_since: now,
             probed: None,

@@ -7,12 +7,13 @@
 use crate::api::heartbeat::{self, Answer};
 use crate::error::Error;
 use crate::notify::{self, Push};
+use crate::store::failover;
 use crate::store::group::{self, Stored};
 use crate::store::node::Member;
 use crate::{beside, gucs, health, pg, tell};
 use fsm::group::{Group, Node, Session};
 use fsm::message::Receiver;
-use fsm::monitor::{self, resume};
+use fsm::monitor::{self, Facts, resume, timing};
 use fsm::policy::Policy;
 use fsm::state::State;
 use fsm::units::{Moment, NodeId};
@@ -77,10 +78,12 @@ pub fn evaluate<T>(
     }
     let result = enter(&mut scene)?;
     tell::changes(&scene, &before, &scene.group, None)?;
+    note_phases(&scene, &before, timing::FORCED)?;
     let mut fired: Vec<&'static str> = Vec::new();
     while let Some(decision) = monitor::decide(&scene.group, &scene.policy, scene.now) {
         let before = std::mem::replace(&mut scene.group, decision.group);
         tell::changes(&scene, &before, &scene.group, Some(decision.rule))?;
+        note_phases(&scene, &before, decision.rule)?;
         fired.push(decision.rule);
         if fired.len() > MOST_DECISIONS {
             let rules = fired.split_off(MOST_DECISIONS - 5);
@@ -90,6 +93,12 @@ pub fn evaluate<T>(
     health::tell_changes(&scene)?;
     end(&scene, &before)?;
     Ok((result, scene))
+}
+
+/// Writes down what a failover or switchover has come to since `before`; one that begins, begins for that cause.
+fn note_phases(scene: &Scene, before: &Group, cause: &'static str) -> Result<(), Error> {
+    let phases = timing::reached(&Facts::new(before, &scene.policy, scene.now), &scene.group);
+    phases.into_iter().try_for_each(|phase| failover::note(scene.serial, phase, cause))
 }
 
 fn begin(serial: i32) -> Result<Scene, Error> {

@@ -20,7 +20,7 @@ pub fn open(node: NodeId) -> Result<u64, Error> {
         let slot = board.node(node)?;
         if number > slot.session_number {
             slot.session_number = number;
-            slot.session = Session::Up;
+            (slot.session, slot.session_since) = (Session::Up, now);
             // It was met before this life of the keeper: a refusal of a server that restarted would convict the next one.
             slot.probe = Probe::Unknown;
             slot.probe_since = now;
@@ -47,12 +47,12 @@ pub fn number_of(node: NodeId) -> Option<u64> {
 
 /// This backend ends: its sessions are lost, and the worker hears of it now.
 pub fn at_exit() {
-    let mine = MINE.take();
+    let (mine, now) = (MINE.take(), pg::now());
     // Without a board there was no session either.
     let _ = pg::board(|board| {
         for (node, number) in mine {
             if let Some(slot) = board.node(node).filter(|slot| slot.session_number == number) {
-                slot.session = Session::Lost;
+                (slot.session, slot.session_since) = (Session::Lost, now);
             }
         }
     });

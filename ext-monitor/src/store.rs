@@ -6,6 +6,7 @@
 //! nothing is asked of the database while it is held.
 
 pub mod event;
+pub mod failover;
 pub mod formation;
 pub mod group;
 pub mod node;

@@ -4,7 +4,8 @@ use crate::board::Target;
 use crate::probe::probe;
 use crate::{gucs, pg};
 use fsm::group::Probe;
-use fsm::units::{Millis, NodeId};
+use fsm::monitor::timing::OVERDUE;
+use fsm::units::NodeId;
 use local::Local;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +14,6 @@ use tokio::time::{Instant, sleep_until};
 
 mod local;
 
-/// Two heartbeats.
-const SILENCE: Millis = Millis(2_000);
 /// How often a group is evaluated in which something is under way.
 const RESTLESS: Duration = Duration::from_millis(250);
 /// A server whose processes are being killed may answer for a few milliseconds more.
@@ -129,7 +128,7 @@ impl Watch {
             is_silent: false,
             last_counted: 0,
         });
-        let is_silent = target.silent_for > SILENCE;
+        let is_silent = target.silent_for > OVERDUE;
         let newly_lost = target.lost_session.is_some() && watched.lost_session != target.lost_session;
         let newly_silent = is_silent && !watched.is_silent;
         (watched.lost_session, watched.is_silent) = (target.lost_session, is_silent);
@@ -216,7 +215,7 @@ impl Watch {
 
     fn next_moment(&self, targets: &[Target]) -> Instant {
         let now = Instant::now();
-        let restless = targets.iter().any(|target| target.unsettled || target.silent_for > SILENCE);
+        let restless = targets.iter().any(|target| target.unsettled || target.silent_for > OVERDUE);
         let probes =
             self.servers.values().filter(|watched| watched.probing == 0).map(|watched| watched.next_probe);
         let retry = (!self.due.is_empty()).then_some(now + RESTLESS);

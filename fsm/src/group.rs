@@ -132,6 +132,8 @@ pub struct Node {
     pub heard: Option<Moment>,
     /// *Volatile.* Its session.
     pub session: Session,
+    /// *Volatile.* Since when its session is as it is.
+    pub session_since: Moment,
     /// *Volatile.* What the last probe met.
     pub probe: Probe,
     /// *Volatile.* Since when probes meet this.
@@ -209,6 +211,7 @@ impl Node {
             receiver_since: now,
             heard: None,
             session: Session::Never,
+            session_since: now,
             probe: Probe::Unknown,
             probe_since: now,
             goal_since: now,
@@ -365,6 +368,8 @@ impl Group {
         node.receiver = report.receiver;
         node.followers = report.followers.clone();
         node.heard = Some(now);
-        node.session = session;
+        if node.session != session {
+            (node.session, node.session_since) = (session, now);
+        }
     }
 }

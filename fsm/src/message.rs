@@ -36,6 +36,15 @@ pub struct Promotion {
     pub switch_lsn: Lsn,
 }
 
+/// The first commit that a writer has acknowledged to a client in its reign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FirstWrite {
+    /// The term of the reign.
+    pub term: Term,
+    /// How long ago that was when the report was written.
+    pub ago: Millis,
+}
+
 /// A keeper's snapshot of its node, read once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Report {
@@ -87,6 +96,9 @@ pub struct Report {
     /// Of a writer: the nodes that stream from it.
     #[serde(default)]
     pub followers: BTreeSet<NodeId>,
+    /// Of a writer, until a report that tells it was answered: the first commit of its reign.
+    #[serde(default)]
+    pub first_write: Option<FirstWrite>,
     /// The server is in recovery.
     #[serde(default)]
     pub in_recovery: bool,
@@ -137,6 +149,7 @@ impl Report {
             checkpoint_timeline: Timeline(0),
             receiver: Receiver::None,
             followers: BTreeSet::new(),
+            first_write: None,
             in_recovery: false,
             fenced: false,
             leaving: false,

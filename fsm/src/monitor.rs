@@ -8,6 +8,7 @@ pub mod images;
 pub mod operate;
 pub mod resume;
 pub mod rules;
+pub mod timing;
 mod unconfirmed;
 mod wishes;
 

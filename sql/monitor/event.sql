@@ -35,24 +35,24 @@ COMMENT ON TABLE pgautofailover.event_facts IS 'the group as a rule saw it when 
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.event_facts', '');
 GRANT SELECT ON pgautofailover.event_facts TO autoctl_node;
 
-CREATE FUNCTION pgautofailover.wanted_events(count int) RETURNS int
+CREATE FUNCTION pgautofailover.wanted_rows(count int) RETURNS int
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
 BEGIN
     IF count < 0 THEN
         RAISE invalid_parameter_value USING
-            MESSAGE = format('%s is not a number of events', count),
+            MESSAGE = format('%s is not a number of rows', count),
             HINT = 'Give 0 or more; NULL means 10.';
     END IF;
     RETURN coalesce(count, 10);
 END
 $$;
-COMMENT ON FUNCTION pgautofailover.wanted_events IS 'internal: how many events last_events was asked for';
-GRANT EXECUTE ON FUNCTION pgautofailover.wanted_events TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.wanted_rows IS 'internal: how many rows last_events or timing was asked for';
+GRANT EXECUTE ON FUNCTION pgautofailover.wanted_rows TO autoctl_node;
 
 CREATE FUNCTION pgautofailover.last_events(count int DEFAULT 10) RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
     SELECT * FROM (SELECT * FROM pgautofailover.event ORDER BY eventid DESC
-                    LIMIT pgautofailover.wanted_events(count)) AS latest ORDER BY eventid
+                    LIMIT pgautofailover.wanted_rows(count)) AS latest ORDER BY eventid
 $$;
 COMMENT ON FUNCTION pgautofailover.last_events(int) IS 'the latest events of all formations, oldest first';
 GRANT EXECUTE ON FUNCTION pgautofailover.last_events(int) TO autoctl_node;
@@ -62,7 +62,7 @@ RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
     SELECT * FROM (SELECT * FROM pgautofailover.event e WHERE e.formationid = formation_id
                     ORDER BY eventid DESC
-                    LIMIT pgautofailover.wanted_events(count)) AS latest ORDER BY eventid
+                    LIMIT pgautofailover.wanted_rows(count)) AS latest ORDER BY eventid
 $$;
 COMMENT ON FUNCTION pgautofailover.last_events(text, int) IS 'the latest events of a formation, oldest first';
 GRANT EXECUTE ON FUNCTION pgautofailover.last_events(text, int) TO autoctl_node;
@@ -72,7 +72,7 @@ RETURNS SETOF pgautofailover.event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
     SELECT * FROM (SELECT * FROM pgautofailover.event e WHERE e.formationid = formation_id AND e.groupid = group_id
                     ORDER BY eventid DESC
-                    LIMIT pgautofailover.wanted_events(count)) AS latest ORDER BY eventid
+                    LIMIT pgautofailover.wanted_rows(count)) AS latest ORDER BY eventid
 $$;
 COMMENT ON FUNCTION pgautofailover.last_events(text, int, int) IS 'the latest events of a group, oldest first';
 GRANT EXECUTE ON FUNCTION pgautofailover.last_events(text, int, int) TO autoctl_node;
@@ -84,10 +84,14 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_t
          WHERE eventtime < now() - current_setting('pgautofailover.event_retention')::interval
          ORDER BY eventtime LIMIT most FOR UPDATE SKIP LOCKED),
     gone AS (
-        DELETE FROM pgautofailover.event e USING old WHERE e.eventid = old.eventid RETURNING 1)
+        DELETE FROM pgautofailover.event e USING old WHERE e.eventid = old.eventid RETURNING 1),
+    -- However short the retention, those that have just been are there to be counted.
+    failovers AS (
+        DELETE FROM pgautofailover.failover
+         WHERE convicted < now() - greatest(current_setting('pgautofailover.event_retention')::interval, '1 hour'))
     SELECT count(*) FROM gone
 $$;
-COMMENT ON FUNCTION pgautofailover.prune_events IS 'deletes events older than pgautofailover.event_retention, oldest first and no more than asked for; the worker calls it at its start and once an hour';
+COMMENT ON FUNCTION pgautofailover.prune_events IS 'deletes events older than pgautofailover.event_retention, oldest first and no more than asked for, and failovers as old as that; the worker calls it at its start and once an hour';
 
 CREATE FUNCTION pgautofailover.tell_refusals() RETURNS void
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp

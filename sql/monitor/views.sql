@@ -118,3 +118,37 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION pgautofailover.current_state(text, int) IS 'every node of a group, with its state and what it was assigned';
 GRANT EXECUTE ON FUNCTION pgautofailover.current_state(text, int) TO autoctl_node;
+
+-- With its owner's rights, for nodes may not read the table that says which group is which.
+CREATE FUNCTION pgautofailover.timing(
+    formation_id text DEFAULT NULL, group_id int DEFAULT NULL, count int DEFAULT 10,
+    OUT formationid text, OUT groupid int, OUT term bigint, OUT cause text, OUT old_primary text, OUT new_primary text,
+    OUT suspected timestamptz, OUT convicted timestamptz, OUT pledged timestamptz, OUT promoted timestamptz,
+    OUT first_write timestamptz,
+    OUT convicted_ms float8, OUT pledged_ms float8, OUT promoted_ms float8, OUT first_write_ms float8, OUT total_ms float8)
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
+    WITH latest AS (
+        SELECT g.formationid, g.groupid, f.*
+          FROM pgautofailover.failover f JOIN pgautofailover.group_state g USING (groupserial)
+         WHERE (formation_id IS NULL OR g.formationid = formation_id) AND (group_id IS NULL OR g.groupid = group_id)
+         ORDER BY f.convicted DESC, f.term DESC LIMIT pgautofailover.wanted_rows(count)),
+    -- A node that has left goes by the name that it had when it was told of last.
+    named AS (
+        SELECT w.id, coalesce(
+                   (SELECT n.nodename FROM pgautofailover.node_state n WHERE n.nodeid = w.id),
+                   (SELECT e.nodename FROM pgautofailover.event e WHERE e.nodeid = w.id ORDER BY e.eventid DESC LIMIT 1),
+                   'node ' || w.id) AS name
+          FROM (SELECT old_writer FROM latest UNION SELECT winner FROM latest) AS w(id))
+    SELECT l.formationid, l.groupid, l.term, l.cause, old.name, new.name,
+           l.suspected, l.convicted, l.pledged, l.promoted, l.first_write,
+           round(1000 * extract(epoch FROM l.convicted - l.suspected), 1)::float8,
+           round(1000 * extract(epoch FROM l.pledged - l.convicted), 1)::float8,
+           round(1000 * extract(epoch FROM l.promoted - l.pledged), 1)::float8,
+           round(1000 * extract(epoch FROM l.first_write - l.promoted), 1)::float8,
+           round(1000 * extract(epoch FROM l.first_write - l.suspected), 1)::float8
+      FROM latest l LEFT JOIN named old ON old.id = l.old_writer LEFT JOIN named new ON new.id = l.winner
+     ORDER BY l.convicted, l.term
+$$;
+COMMENT ON FUNCTION pgautofailover.timing IS 'the latest failovers and switchovers, oldest first: when each phase was reached, and how many milliseconds it took since the one before';
+GRANT EXECUTE ON FUNCTION pgautofailover.timing TO autoctl_node;

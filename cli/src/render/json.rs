@@ -7,6 +7,7 @@ pub fn render(view: &View) -> String {
     let value = match view {
         View::States(rows) => json!(rows),
         View::Events(rows) => json!(rows),
+        View::Failovers(rows) => json!(rows),
         View::Uris(rows) => json!(rows),
         View::Value(setting) => json!(setting),
         View::Settings(settings) => {

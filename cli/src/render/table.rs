@@ -1,6 +1,6 @@
 //! Views as tables, in the manner of psql.
 use crate::printer::plain;
-use crate::view::{Event, Finding, NodeState, Uri, View};
+use crate::view::{Event, Failover, Finding, NodeState, Uri, View};
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use fsm::state::State;
 
@@ -21,6 +21,11 @@ pub fn render(view: &View) -> String {
             ["Event Time", "Node", "Current State", "Assigned State", "Comment"],
             events.iter().map(event_row),
         ),
+        View::Failovers(failovers) => {
+            let phases = ["Convicted", "Pledged", "Promoted", "First Write", "Total"];
+            let header = ["Suspected", "Group", "Term", "Cause", "From", "To"].into_iter().chain(phases);
+            table(header, failovers.iter().map(failover_row))
+        }
         View::Uris(uris) => table(["Type", "Name", "Connection String"], uris.iter().map(uri_row)),
         View::Value(setting) => format!("{}\n", setting.value),
         View::Settings(settings) => {
@@ -121,6 +126,25 @@ fn event_row(event: &Event) -> [String; 5] {
         text(&event.reportedstate),
         text(&event.goalstate),
         text(&event.description),
+    ]
+}
+
+/// Each phase by the time since the one before.
+fn failover_row(failover: &Failover) -> [String; 11] {
+    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+    let after = |ms: Option<f64>| ms.map(|ms| format!("+{ms:.0} ms")).unwrap_or_default();
+    [
+        failover.suspected.replacen('T', " ", 1),
+        format!("{}/{}", failover.formationid, failover.groupid),
+        failover.term.to_string(),
+        failover.cause.clone(),
+        name(&failover.old_primary),
+        name(&failover.new_primary),
+        after(Some(failover.convicted_ms)),
+        after(failover.pledged_ms),
+        after(failover.promoted_ms),
+        after(failover.first_write_ms),
+        failover.total_ms.map(|ms| format!("{ms:.0} ms")).unwrap_or_default(),
     ]
 }
 
@@ -236,6 +260,34 @@ mod tests {
  2026-01-02 03:04:05 | group 0 |               |                | alone
 ";
         assert_eq!(format!("\n{}", render(&View::Events(vec![event]))), expected);
+    }
+
+    #[test]
+    fn a_failover_is_told_by_its_phases() {
+        let failover = Failover {
+            formationid: "default".into(),
+            groupid: 0,
+            term: 2,
+            cause: "the primary is gone".into(),
+            old_primary: Some("a".into()),
+            new_primary: Some("b".into()),
+            suspected: "2026-01-02T03:04:05.678+00:00".into(),
+            convicted: "2026-01-02T03:04:05.9+00:00".into(),
+            pledged: Some("2026-01-02T03:04:05.92+00:00".into()),
+            promoted: None,
+            first_write: None,
+            convicted_ms: 222.0,
+            pledged_ms: Some(20.4),
+            promoted_ms: None,
+            first_write_ms: None,
+            total_ms: None,
+        };
+        let expected = "
+           Suspected           |   Group   | Term |        Cause        | From | To | Convicted | Pledged | Promoted | First Write | Total
+-------------------------------+-----------+------+---------------------+------+----+-----------+---------+----------+-------------+-------
+ 2026-01-02 03:04:05.678+00:00 | default/0 | 2    | the primary is gone | a    | b  | +222 ms   | +20 ms  |          |             |
+";
+        assert_eq!(format!("\n{}", render(&View::Failovers(vec![failover]))), expected);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Opening and raising the commit fence, with the durable word that goes before or after (laws 3 and 4).
 use super::{Outcome, Trouble};
 use crate::memory::Memory;
-use crate::shared::fence;
+use crate::shared::{fence, first_write};
 use crate::tick::{Keeper, UNRECORDED};
 use fsm::message::Assignment;
 use fsm::state::State;
@@ -61,5 +61,10 @@ fn recorded(memory: &mut Memory, told: &Assignment) -> Result<(), Trouble> {
             Some(_) | None => {}
         }
         state.upstream = None;
-    })
+    })?;
+    // Before the fence opens.
+    if memory.promotion.is_some_and(|promotion| promotion.term == told.term) {
+        first_write::await_of(told.term);
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the upstream still has of the WAL that this node needs. A receiver that gets none can only log it, so it is asked over a
 //! connection of its own, as the role that standbys have there; beside the ticks, for an answer may take its time.
-use crate::session::{Session, SqlError};
+use crate::session::{KEEPER, Session, SqlError};
 use crate::{gucs, pg};
 use connection::Target;
 use fsm::message::Peer;
@@ -93,7 +93,7 @@ async fn look(need: &Need) -> Result<Supply, SqlError> {
         .port(need.upstream.port)
         .user(REPLICATION_ROLE)
         .dbname("postgres")
-        .application_name("pg_autoctl keeper")
+        .application_name(KEEPER)
         .options("-c search_path=pg_catalog");
     if let Some(password) = secrets.replication_password {
         config.password(password);

@@ -149,6 +149,12 @@ pub fn is_autovacuum() -> bool {
     unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_AUTOVAC_WORKER }
 }
 
+/// This process serves a client.
+pub fn has_client() -> bool {
+    // SAFETY: a plain variable of this process.
+    unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_BACKEND }
+}
+
 /// Has the transaction under way wait for members to flush. PostgreSQL takes it back at its end.
 pub fn wait_for_flush() {
     // SAFETY: inside a transaction, before its commit record; an ERROR would end it.

@@ -63,6 +63,12 @@ pub fn setting(name: &CStr) -> String {
     text(unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) })
 }
 
+/// The name that this session's client goes by.
+pub fn application_name() -> String {
+    // SAFETY: the value of a setting, copied at once.
+    text(unsafe { pg_sys::application_name })
+}
+
 /// Reads the configuration again, in a worker that was told to.
 pub fn reload_config() {
     // SAFETY: on the worker's main thread, between two of its steps.

@@ -176,6 +176,7 @@ pub fn report(text: &str) -> Result<Report, Error> {
         promotion.map_or(0, |made| made.term.0),
         report.rule.0,
         report.accepts.map_or(0, |number| number.0),
+        report.first_write.map_or(0, |first| first.term.0.max(first.ago.0)),
         report.boot,
         report.passwords.replication.0,
         report.passwords.monitor.0,

@@ -6,8 +6,8 @@ use crate::board::NodeSlot;
 use crate::error::Error;
 use crate::evaluate::{Scene, evaluate};
 use crate::refuse::About;
-use crate::store::group;
 use crate::store::node::Member;
+use crate::store::{failover, group};
 use crate::{gucs, notify, pg, session, tell};
 use fsm::group::{Group, Session};
 use fsm::message::{Assignment, Peer, Promotion, Receiver, Report, Upstream, VERSION};
@@ -26,7 +26,7 @@ pub struct Answer {
     serial: i32,
     /// The group's generation that it belongs to.
     generation: u64,
-    /// The report it answers, without the LSN.
+    /// The report it answers, as [`settled`].
     report: Report,
     policy: Policy,
     lease: Option<Millis>,
@@ -47,9 +47,10 @@ pub fn keep(answer: Answer, generation: u64) {
     });
 }
 
-fn without_lsn(report: &Report) -> Report {
-    // Whether its end of WAL is known at all is news; where it is is not.
-    Report { lsn: report.lsn.map(|_| Lsn(0)), ..report.clone() }
+/// What of a report has to be the same for the same answer.
+fn settled(report: &Report) -> Report {
+    // Whether its end of WAL is known at all is news; where it is is not. A first write is told once.
+    Report { lsn: report.lsn.map(|_| Lsn(0)), first_write: None, ..report.clone() }
 }
 
 /// `pgautofailover.keeper_report`: JSON of a [`Report`] in, JSON of an [`Assignment`] out.
@@ -68,12 +69,13 @@ fn keeper_report(report: Option<&str>) -> String {
 
 /// The answer given before, when the report, the group and the policy are what they were.
 fn again(report: &Report) -> Result<Option<String>, Error> {
-    let Some(mine) = session::number_of(report.node) else { return Ok(None) };
+    let Some(mine) = session::number_of(report.node).filter(|_| report.first_write.is_none()) else {
+        return Ok(None);
+    };
     let policy = gucs::policy();
     ANSWERS.with_borrow(|answers| {
         let known = answers.iter().find(|answer| answer.report.node == report.node);
-        let Some(answer) =
-            known.filter(|answer| answer.policy == policy && answer.report == without_lsn(report))
+        let Some(answer) = known.filter(|answer| answer.policy == policy && answer.report == settled(report))
         else {
             return Ok(None);
         };
@@ -102,7 +104,8 @@ fn answer(report: &Report) -> Result<String, Error> {
     let serial = group::of_node(report.node)?;
     let ((), scene) = evaluate(serial, |scene| {
         session::open(report.node)?;
-        hear(scene, report, Session::Up)
+        hear(scene, report, Session::Up)?;
+        report.first_write.map_or(Ok(()), |first| failover::first_write(serial, report.node, first))
     })?;
     let assignment = assignment(&scene, report)?;
     if let Some(lease) = assignment.lease {
@@ -117,7 +120,7 @@ fn answer(report: &Report) -> Result<String, Error> {
     scene.remember(Answer {
         serial,
         generation: 0,
-        report: without_lsn(report),
+        report: settled(report),
         policy: scene.policy,
         lease: assignment.lease,
         text: text.clone(),

@@ -129,6 +129,7 @@ impl Member {
             receiver_since: slot.map_or(unknown_since, |slot| slot.receiver_since),
             heard: slot.and_then(|slot| slot.heard),
             session: slot.map_or(Session::Never, |slot| slot.session),
+            session_since: slot.map_or(unknown_since, |slot| slot.session_since),
             probe: slot.map_or(Probe::Unknown, |slot| slot.probe),
             probe_since: slot.map_or(unknown_since, |slot| slot.probe_since),
             goal_since: slot.map_or(unknown_since, |slot| slot.goal_since),

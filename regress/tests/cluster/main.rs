@@ -46,6 +46,7 @@ mod state_and_events;
 mod stopped_primary;
 mod stranger;
 mod switchover;
+mod timing;
 mod tls;
 mod tls_certificates;
 mod wal_gone;
