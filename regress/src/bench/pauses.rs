@@ -1,7 +1,7 @@
 //! How long writes stand still, and how soon there are as many copies as before.
 use super::figures::Measurement;
 use crate::cluster::Cluster;
-use crate::deadlines::{DEATH, FAILOVER, REJOIN, START};
+use crate::deadlines::{COMMAND, DEATH, FAILOVER, REJOIN, START};
 use crate::faults::Part;
 use crate::ledger::{Ledger, Manner};
 use crate::network::Network;
@@ -56,6 +56,9 @@ pub const IMPATIENT_MONITOR: [(&str, &str); 4] = [
 pub const IMPATIENT_NODE: [(&str, &str); 2] =
     [("pg_autoctl.heartbeat_period", "250ms"), ("wal_receiver_timeout", "1s")];
 
+/// After the first sign, in their order.
+const PHASES: [&str; 4] = ["convicted", "pledged", "promoted", "first_write"];
+
 /// The monitor convicts nobody in the first seconds of its life.
 const STARTUP_GRACE: Duration = Duration::from_secs(6);
 
@@ -79,20 +82,37 @@ pub fn measure(end: End, standbys: usize, patience: Patience, runs: usize) -> Ve
     sleep(STARTUP_GRACE);
     let ledger = Ledger::start(&cluster, CLIENT);
     let (mut pauses, mut returns) = (Vec::new(), Vec::new());
+    let mut phases: [Vec<f64>; PHASES.len()] = Default::default();
     for run in 1..=runs {
         let (pause, back) = play(end, &cluster, &ledger);
+        let took = phases_of_the_last(&cluster);
         tell(&format!(
-            "{situation}: run {run}: pause {pause:.0} ms, as many copies as before after {back:.0} ms"
+            "{situation}: run {run}: pause {pause:.0} ms, by phase {took:.0?}, as many copies as before after {back:.0} ms"
         ));
         pauses.push(pause);
         returns.push(back);
+        phases.iter_mut().zip(took).for_each(|(samples, sample)| samples.push(sample));
     }
     let lost = ledger.finish(cluster.wait_settled());
     assert!(lost.is_empty(), "acknowledged rows are lost: {lost:?}");
-    vec![
-        Measurement::new(format!("pause.{situation}"), "ms", pauses),
-        Measurement::new(format!("redundancy.{situation}"), "ms", returns),
-    ]
+    let by_phase = PHASES
+        .iter()
+        .zip(phases)
+        .map(|(phase, samples)| Measurement::new(format!("phase.{situation}.{phase}"), "ms", samples));
+    let pauses = Measurement::new(format!("pause.{situation}"), "ms", pauses);
+    let returns = Measurement::new(format!("redundancy.{situation}"), "ms", returns);
+    std::iter::once(pauses).chain(by_phase).chain([returns]).collect()
+}
+
+/// How long each phase took, as the monitor tells of the last failover.
+fn phases_of_the_last(cluster: &Cluster) -> [f64; PHASES.len()] {
+    let columns = PHASES.map(|phase| format!("{phase}_ms")).join(", ");
+    let asked = format!("SELECT {columns} FROM pgautofailover.timing(count => 1)");
+    wait::until("the last failover is told to its end", COMMAND, || {
+        let row = cluster.ask_monitor(&asked).map_err(|error| error.to_string())?;
+        let figures: Vec<f64> = row.split('|').filter_map(|figure| figure.parse().ok()).collect();
+        <[f64; PHASES.len()]>::try_from(figures).map_err(|_| row)
+    })
 }
 
 impl End {
