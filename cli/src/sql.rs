@@ -1,5 +1,5 @@
 //! One session with a server, for a program that does one thing after the other.
-use connection::{ConnectFailure, Link, Target};
+use connection::{ConnectFailure, Link, Target, liveness};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -95,8 +95,7 @@ impl Session {
         let mut target = target.clone();
         let config = &mut target.config;
         config.application_name("pg_autoctl").connect_timeout(PATIENCE);
-        config.keepalives(true).keepalives_idle(Duration::from_secs(5));
-        config.options("-csearch_path=pg_catalog,pg_temp");
+        liveness::apply(config, "-c search_path=pg_catalog,pg_temp");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

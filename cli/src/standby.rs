@@ -45,8 +45,10 @@ mod tests {
             text,
             "primary_conninfo = 'host=''10.0.0.1'' port=''5433'' user=''pgautofailover_replicator'' \
              application_name=''pgautofailover_standby_2'' passfile=''/srv/d.autoctl/passfile'' \
-             connect_timeout=''3'' keepalives_idle=''1'' keepalives_interval=''1'' keepalives_count=''3'' \
-             tcp_user_timeout=''3000'' sslmode=''require'' channel_binding=''require'''\nprimary_slot_name = 'pgautofailover_standby_2'\n"
+             connect_timeout=''3'' \
+             options=''-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c tcp_user_timeout=3000'' \
+             keepalives_idle=''1'' keepalives_interval=''1'' keepalives_count=''3'' tcp_user_timeout=''3000'' \
+             sslmode=''require'' channel_binding=''require'''\nprimary_slot_name = 'pgautofailover_standby_2'\n"
         );
         assert!(pgdata.path().join("standby.signal").exists());
     }

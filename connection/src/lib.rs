@@ -5,6 +5,7 @@
 pub mod address;
 mod error;
 pub mod keywords;
+pub mod liveness;
 pub mod ssl;
 pub mod target;
 mod tls;

@@ -2,7 +2,7 @@
 use crate::gucs;
 use crate::session::{KEEPER, Session, SqlError};
 use crate::shared::clock;
-use connection::{Address, Target};
+use connection::{Address, Target, liveness};
 use fsm::message::{Assignment, Report};
 use node_files::{Secrets, StateDir};
 use std::fmt;
@@ -203,15 +203,7 @@ fn access(dir: &StateDir) -> Result<(Address, Vec<String>), LinkError> {
 
 fn target(address: &Address, password: Option<&str>) -> Target {
     let mut target = address.target(password);
-    target
-        .config
-        .application_name(KEEPER)
-        .options("-c search_path=pg_catalog")
-        .connect_timeout(CONNECT_LIMIT)
-        .keepalives(true)
-        .keepalives_idle(Duration::from_secs(1))
-        .keepalives_interval(Duration::from_secs(1))
-        .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_secs(3));
+    target.config.application_name(KEEPER).connect_timeout(CONNECT_LIMIT);
+    liveness::apply(&mut target.config, "-c search_path=pg_catalog");
     target
 }

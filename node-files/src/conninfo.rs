@@ -4,12 +4,14 @@ use crate::dir::StateDir;
 use crate::secrets::REPLICATION_ROLE;
 use connection::Ssl;
 use connection::keywords::quoted;
+use connection::liveness;
 use fsm::message::Peer;
 
 /// A libpq connection string of keywords, without a password: the passfile has it.
 pub fn of_replication(peer: &Peer, dir: &StateDir, ssl: &Ssl, application_name: &str) -> String {
     let (passfile, port, parameters) = (dir.passfile(), peer.port.to_string(), ssl.parameters());
     let passfile = passfile.to_string_lossy();
+    let (liveness, options) = (liveness::parameters(), liveness::options());
     let mut parts = vec![
         ("host", peer.host.as_str()),
         ("port", port.as_str()),
@@ -17,11 +19,9 @@ pub fn of_replication(peer: &Peer, dir: &StateDir, ssl: &Ssl, application_name: 
         ("application_name", application_name),
         ("passfile", passfile.as_ref()),
         ("connect_timeout", "3"),
-        ("keepalives_idle", "1"),
-        ("keepalives_interval", "1"),
-        ("keepalives_count", "3"),
-        ("tcp_user_timeout", "3000"),
+        ("options", options.as_str()),
     ];
+    parts.extend(liveness.iter().map(|(name, value)| (*name, value.as_str())));
     parts.extend(parameters.iter().map(|(name, value)| (*name, value.as_str())));
     if ssl.encrypts() {
         // Without it, somebody in the middle could pass the proof of the password on, and read along.
