@@ -40,7 +40,7 @@ impl Measurement {
     pub fn json(&self) -> Value {
         json!({
             "name": self.name, "unit": self.unit, "runs": self.samples.len(),
-            "min": self.quantile(0.0), "median": self.median(), "p95": self.quantile(0.95), "max": self.quantile(1.0),
+            "min": self.quantile(0.0), "median": self.median(), "p95": self.quantile(0.95), "p99": self.quantile(0.99), "max": self.quantile(1.0),
         })
     }
 }
@@ -48,9 +48,10 @@ impl Measurement {
 /// A table in Markdown, a row for each measurement.
 pub fn table(measurements: &[Measurement]) -> String {
     let head =
-        "| measurement | unit | runs | min | median | p95 | max |\n|---|---|---|---|---|---|---|".to_owned();
+        "| measurement | unit | runs | min | median | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|".to_owned();
     let rows = measurements.iter().map(|of| {
-        let figures = [of.quantile(0.0), of.median(), of.quantile(0.95), of.quantile(1.0)].map(readable);
+        let figures = [of.quantile(0.0), of.median(), of.quantile(0.95), of.quantile(0.99), of.quantile(1.0)];
+        let figures = figures.map(readable);
         format!("| {} | {} | {} | {} |", of.name, of.unit, of.samples.len(), figures.join(" | "))
     });
     std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
@@ -75,12 +76,12 @@ mod tests {
         let measured = Measurement::new("pause.kill", "ms", samples);
         let json = measured.json();
         assert_eq!(
-            ["runs", "min", "median", "p95", "max"].map(|key| json[key].as_f64()),
-            [20.0, 1.0, 10.5, 19.0, 20.0].map(Some)
+            ["runs", "min", "median", "p95", "p99", "max"].map(|key| json[key].as_f64()),
+            [20.0, 1.0, 10.5, 19.0, 20.0, 20.0].map(Some)
         );
         assert_eq!(
             table(&[measured]).lines().last(),
-            Some("| pause.kill | ms | 20 | 1.000 | 10.5 | 19.0 | 20.0 |")
+            Some("| pause.kill | ms | 20 | 1.000 | 10.5 | 19.0 | 20.0 | 20.0 |")
         );
     }
 

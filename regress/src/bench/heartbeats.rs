@@ -8,41 +8,51 @@ use crate::cluster::Cluster;
 use crate::deadlines::{STATEMENT, patient};
 use crate::server::Server;
 use crate::session::Session;
+use crate::wait;
 use fsm::message::{Assignment, Report};
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, Timeline};
+use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio_postgres::Statement;
 
-const SESSIONS: usize = 8;
+const THREADS: usize = 8;
 /// How often each node reports when it keeps the usual pace twice over.
 const PERIOD: Duration = Duration::from_millis(500);
 const LASTING: Duration = Duration::from_secs(10);
+/// After the last change PostgreSQL notes a snapshot of its transactions once, within 25 s (bgwriter.c: LOG_SNAPSHOT_INTERVAL_MS, HIBERNATE_FACTOR).
+const STILL: Duration = Duration::from_secs(30);
+const STANDS_STILL: Duration = Duration::from_secs(120);
+/// Each look is a connection.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// So many nodes: heartbeats a second as fast as they go, their latency at two a second from each, WAL and memory.
+/// So many nodes: heartbeats a second as fast as they go over eight sessions; then, with a session for each node as keepers have,
+/// the latency at two a second from each, and memory. And the WAL that all of it wrote.
 pub fn measure(nodes: usize) -> Vec<Measurement> {
     let mut cluster = Cluster::empty("heartbeats");
     cluster.create_monitor_of_told_nodes();
-    let speakers = speakers(&cluster, nodes);
+    let reports = register(&cluster, nodes);
     // What registration has left to vacuum and to analyze is written by PostgreSQL, at a time of its own.
     for sql in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
         cluster.monitor.superuser("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    // Others that have registered since made each group's last answer out of date.
-    play(&speakers, |speaker| speaker.reports.iter().for_each(|report| drop(speaker.report(report))));
-    let wal = |monitor: &Server| -> f64 {
-        let position = "SELECT pg_current_wal_insert_lsn() - '0/0'";
-        monitor.superuser("postgres", position).ok().and_then(|text| text.parse().ok()).expect("a position")
-    };
+    let few = crowd(&cluster, &reports, nodes.div_ceil(THREADS));
+    wait_for_still_wal(&cluster.monitor);
     let before = wal(&cluster.monitor);
     let begun = Instant::now();
-    let fast: usize = play(&speakers, |speaker| speaker.as_fast_as_it_goes()).into_iter().sum();
+    let fast: usize = play(&few, as_fast_as_it_goes).into_iter().sum();
     let a_second = fast as f64 / begun.elapsed().as_secs_f64();
-    let paced = play(&speakers, |speaker| speaker.at_its_pace());
-    let written = wal(&cluster.monitor) - before;
+    let mut written = wal(&cluster.monitor) - before;
+    drop(few);
+    // The sessions are new, which is news.
+    let many = crowd(&cluster, &reports, 1);
+    wait_for_still_wal(&cluster.monitor);
+    let before = wal(&cluster.monitor);
+    let paced = play(&many, at_its_pace);
+    written += wal(&cluster.monitor) - before;
     let latencies: Vec<f64> = paced.into_iter().flatten().map(|time| time.as_secs_f64() * 1000.0).collect();
-    let memory = speakers.iter().map(|speaker| {
+    let memory = many.iter().flatten().map(|speaker| {
         let pid = speaker.session.backend().expect("the monitor answers").parse().expect("a PID");
         holding(pid).expect("the backend lives").memory_kb as f64
     });
@@ -55,6 +65,24 @@ pub fn measure(nodes: usize) -> Vec<Measurement> {
     ]
 }
 
+fn wal(monitor: &Server) -> f64 {
+    let position = "SELECT pg_current_wal_insert_lsn() - '0/0'";
+    monitor.superuser("postgres", position).ok().and_then(|text| text.parse().ok()).expect("a position")
+}
+
+fn wait_for_still_wal(monitor: &Server) {
+    let seen = Cell::new((wal(monitor), Instant::now()));
+    wait::until("the monitor writes no WAL", STANDS_STILL, || {
+        thread::sleep(LOOK_AGAIN);
+        let now = wal(monitor);
+        if now > seen.get().0 {
+            seen.set((now, Instant::now()));
+        }
+        let (position, since) = seen.get();
+        if since.elapsed() >= STILL { Ok(()) } else { Err(position) }
+    });
+}
+
 /// A session with the monitor that speaks for some of the nodes.
 struct Speaker {
     session: Session,
@@ -62,32 +90,84 @@ struct Speaker {
     reports: Vec<Report>,
 }
 
-fn speakers(cluster: &Cluster, nodes: usize) -> Vec<Speaker> {
-    let speaker = |_| {
-        let session = Session::open(&cluster.monitor_config()).expect("the monitor answers");
-        let ask = session.prepare("SELECT pgautofailover.keeper_report($1)").expect("preparing the call");
-        Speaker { session, ask, reports: Vec::new() }
-    };
-    let mut speakers: Vec<Speaker> = (0..SESSIONS).map(speaker).collect();
-    for node in 0..nodes {
-        let speaker = &mut speakers[node % SESSIONS];
-        let report = speaker.register(node);
-        speaker.reports.push(report);
-    }
-    speakers.retain(|speaker| !speaker.reports.is_empty());
-    speakers
+/// What every node reports once it has come to rest.
+fn register(cluster: &Cluster, nodes: usize) -> Vec<Report> {
+    let registrar = Speaker::new(cluster, &[]);
+    (0..nodes).map(|node| registrar.register(node)).collect()
 }
 
-/// All at once, each with its own thread.
-fn play<T: Send>(speakers: &[Speaker], work: impl Fn(&Speaker) -> T + Sync) -> Vec<T> {
+/// Speakers for all nodes, each for so many of them, dealt out to the threads that play them.
+fn crowd(cluster: &Cluster, reports: &[Report], each: usize) -> Vec<Vec<Speaker>> {
+    let mut crowd: Vec<Vec<Speaker>> = (0..THREADS).map(|_| Vec::new()).collect();
+    for (at, reports) in reports.chunks(each).enumerate() {
+        crowd[at % THREADS].push(Speaker::new(cluster, reports));
+    }
+    crowd.retain(|speakers| !speakers.is_empty());
+    // An answer stands until something changes in its group: here, that another session speaks for its node.
+    play(&crowd, |speakers| {
+        for speaker in speakers {
+            speaker.reports.iter().for_each(|report| drop(speaker.report(report)));
+        }
+    });
+    crowd
+}
+
+/// All at once, each thread with its speakers.
+fn play<T: Send>(crowd: &[Vec<Speaker>], work: impl Fn(&[Speaker]) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = speakers.iter().map(|speaker| scope.spawn(move || work(speaker))).collect();
+        let threads: Vec<_> = crowd.iter().map(|speakers| scope.spawn(move || work(speakers))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a speaker panicked")).collect()
     })
 }
 
+fn as_fast_as_it_goes(speakers: &[Speaker]) -> usize {
+    let texts = texts(speakers);
+    let begun = Instant::now();
+    let mut sent = 0;
+    while begun.elapsed() < LASTING {
+        for (speaker, text) in &texts {
+            speaker.beat(text);
+            sent += 1;
+        }
+    }
+    sent
+}
+
+/// Twice a second from each node; how long each answer took.
+fn at_its_pace(speakers: &[Speaker]) -> Vec<Duration> {
+    let texts = texts(speakers);
+    let begun = Instant::now();
+    let mut took = Vec::new();
+    for round in 0.. {
+        let due = PERIOD * round;
+        if due >= LASTING {
+            break;
+        }
+        for (at, (speaker, text)) in texts.iter().enumerate() {
+            // Spread over the period, as nodes are that know nothing of each other.
+            let due = due + PERIOD.mul_f64(at as f64 / texts.len() as f64);
+            thread::sleep(due.saturating_sub(begun.elapsed()));
+            let sent = Instant::now();
+            speaker.beat(text);
+            took.push(sent.elapsed());
+        }
+    }
+    took
+}
+
+fn texts(speakers: &[Speaker]) -> Vec<(&Speaker, String)> {
+    let all = speakers.iter().flat_map(|speaker| speaker.reports.iter().map(move |report| (speaker, report)));
+    all.map(|(speaker, report)| (speaker, serde_json::to_string(report).expect("a report is JSON"))).collect()
+}
+
 impl Speaker {
+    fn new(cluster: &Cluster, reports: &[Report]) -> Speaker {
+        let session = Session::open(&cluster.monitor_config()).expect("the monitor answers");
+        let ask = session.prepare("SELECT pgautofailover.keeper_report($1)").expect("preparing the call");
+        Speaker { session, ask, reports: reports.to_vec() }
+    }
+
     /// A lone node that has come to rest; the report that says so.
     fn register(&self, node: usize) -> Report {
         let formation = format!("bench_{node}");
@@ -119,44 +199,5 @@ impl Speaker {
 
     fn beat(&self, report: &str) -> String {
         self.session.text(&self.ask, &[&report]).expect("a heartbeat is answered")
-    }
-
-    fn as_fast_as_it_goes(&self) -> usize {
-        let texts: Vec<String> = self.texts();
-        let begun = Instant::now();
-        let mut sent = 0;
-        while begun.elapsed() < LASTING {
-            for text in &texts {
-                self.beat(text);
-                sent += 1;
-            }
-        }
-        sent
-    }
-
-    /// Twice a second from each node; how long each answer took.
-    fn at_its_pace(&self) -> Vec<Duration> {
-        let texts: Vec<String> = self.texts();
-        let begun = Instant::now();
-        let mut took = Vec::new();
-        for round in 0.. {
-            let due = PERIOD * round;
-            if due >= LASTING {
-                break;
-            }
-            for (at, text) in texts.iter().enumerate() {
-                // Spread over the period, as nodes are that know nothing of each other.
-                let due = due + PERIOD.mul_f64(at as f64 / texts.len() as f64);
-                thread::sleep(due.saturating_sub(begun.elapsed()));
-                let sent = Instant::now();
-                self.beat(text);
-                took.push(sent.elapsed());
-            }
-        }
-        took
-    }
-
-    fn texts(&self) -> Vec<String> {
-        self.reports.iter().map(|report| serde_json::to_string(report).expect("a report is JSON")).collect()
     }
 }
