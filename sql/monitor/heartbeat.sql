@@ -1,6 +1,12 @@
-CREATE FUNCTION pgautofailover.keeper_report(report text) RETURNS text
+CREATE FUNCTION pgautofailover.answer_report(report text) RETURNS text
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp
-AS 'MODULE_PATHNAME', 'keeper_report_wrapper';
+AS 'MODULE_PATHNAME', 'answer_report_wrapper';
+COMMENT ON FUNCTION pgautofailover.answer_report IS 'internal: what stands behind keeper_report when something is new';
+GRANT EXECUTE ON FUNCTION pgautofailover.answer_report TO autoctl_node;
+
+-- Touches shared memory only, and calls the one above for the rest: see ext-monitor/src/api/heartbeat.rs.
+CREATE FUNCTION pgautofailover.keeper_report(report text) RETURNS text
+LANGUAGE c AS 'MODULE_PATHNAME', 'keeper_report_wrapper';
 COMMENT ON FUNCTION pgautofailover.keeper_report IS 'heartbeat of a keeper: its report as JSON in, its assignment as JSON out';
 GRANT EXECUTE ON FUNCTION pgautofailover.keeper_report TO autoctl_node;
 
