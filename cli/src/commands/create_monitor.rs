@@ -40,6 +40,8 @@ pub struct Args {
 }
 
 const DEFAULT_PORT: u16 = 5432;
+/// Each of as many nodes as the monitor has room for keeps a connection; the rest is for operators and their tools.
+const MAX_CONNECTIONS: u16 = 1_200;
 
 /// Makes what is missing of a monitor, in an order in which each step can be repeated.
 pub fn run(args: &Args, context: &Context) -> Result<View> {
@@ -79,7 +81,8 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
             return Err(not_a_monitor(&place));
         }
     } else {
-        let own = ssl.server_settings(&place.state_dir, &hostname)?;
+        let mut own = ssl.server_settings(&place.state_dir, &hostname)?;
+        own.push(("max_connections", MAX_CONNECTIONS.to_string()));
         place.configure(&postgres, &place.pgdata, MONITOR_LIBRARY, &own)?;
         args.access.finish_monitor(&postgres, &place.pgdata)?;
         drop(lock);
