@@ -5,7 +5,7 @@ use crate::deadlines::{CONNECT, CREATE, FAILOVER, STATEMENT, patient};
 use crate::encryption::{Authority, Encryption};
 use crate::install::{Install, repository};
 use crate::logs;
-use crate::network::Network;
+use crate::network::{Network, NoisyCables};
 use crate::server::{APP, APP_PASSWORD, Server, rows_as_text, text};
 use crate::session::{Session, SqlError, target};
 use crate::{process, wait};
@@ -88,8 +88,17 @@ impl Cluster {
 
     /// The same with a machine for each server.
     pub fn on_machines(name: &str) -> Cluster {
+        Cluster::connected_by(name, None)
+    }
+
+    /// The same, connected by cables that can be noisy: see [`Network::make_noise`].
+    pub fn on_noisy_machines(name: &str, seed: u64) -> Cluster {
+        Cluster::connected_by(name, Some(NoisyCables::new(seed)))
+    }
+
+    fn connected_by(name: &str, noisy: Option<NoisyCables>) -> Cluster {
         let mut cluster = Cluster::empty(name);
-        let mut network = Network::make(cluster.subnet.number(), &cluster.directory);
+        let mut network = Network::make(cluster.subnet.number(), &cluster.directory, noisy);
         cluster.monitor.host = network.host(Place::Monitor);
         cluster.monitor.account = cluster.account.on(network.add(Place::Monitor));
         cluster.network = Some(network);

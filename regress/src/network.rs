@@ -6,14 +6,20 @@
 use crate::address::Place;
 use crate::deadlines::DEATH;
 use crate::process::Pid;
-use crate::server::text;
+use crate::server::{Server, text};
 use crate::wait;
-use std::fs;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 mod faults;
+mod noise;
+
+pub use noise::{Noise, NoisyCables};
 
 /// For benchmarks of networks (RFC 2544): no real machine has such an address.
 const NETWORK: &str = "198.18";
@@ -27,21 +33,24 @@ pub struct Network {
     hosts: PathBuf,
     switch: Machine,
     machines: Vec<(Place, Machine)>,
+    /// Those that it is made with, instead of the kernel's.
+    noisy: Option<NoisyCables>,
 }
 
 /// A process that keeps the namespaces of a machine: its network, and its mounts, for it has a list of names of its own.
 struct Machine(Child);
 
 impl Network {
-    /// A switch with the harness on it. `third` belongs to one cluster, and so does `directory`.
-    pub fn make(third: u8, directory: &Path) -> Network {
+    /// A switch with the harness on it, and the cables: the kernel's unless others are given. `third` belongs to one cluster, and so does
+    /// `directory`.
+    pub fn make(third: u8, directory: &Path, noisy: Option<NoisyCables>) -> Network {
         let hosts = directory.join("hosts");
         fs::write(&hosts, "127.0.0.1 localhost\n").expect("writing the list of names");
         fs::set_permissions(&hosts, fs::Permissions::from_mode(0o644)).expect("chmod");
         let switch = Machine::start(&hosts);
         run_in(switch.pid(), "ip", "link add br0 type bridge");
         run_in(switch.pid(), "ip", "link set br0 up");
-        let network = Network { third, hosts, switch, machines: Vec::new() };
+        let network = Network { third, hosts, switch, machines: Vec::new(), noisy };
         network.prepare_faults();
         let cable = format!("pgaf{third}");
         network.plug_in(std::process::id(), &cable, Place::Harness);
@@ -60,7 +69,13 @@ impl Network {
 
     fn plug_in(&self, machine: Pid, cable: &str, place: Place) {
         let (switch, port) = (self.switch.pid(), port(place));
-        run_in(machine, "ip", &format!("link add {cable} type veth peer name {port} netns {switch}"));
+        match &self.noisy {
+            Some(noisy) => noisy.lay((machine, cable), (switch, &port)),
+            None => {
+                let ends = format!("link add {cable} type veth peer name {port} netns {switch}");
+                run_in(machine, "ip", &ends);
+            }
+        }
         run_in(switch, "ip", &format!("link set {port} master br0 up"));
         run_in(machine, "ip", &format!("address add {}/24 dev {cable}", self.host(place)));
         run_in(machine, "ip", &format!("link set {cable} up"));
@@ -85,6 +100,11 @@ impl Network {
         let lines: String = names.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
         // In place: the machines have this very file.
         fs::write(&self.hosts, format!("127.0.0.1 localhost\n{lines}")).expect("writing the list of names");
+    }
+
+    /// Does something in the network of a server's machine, as a program that runs there would: what it opens stays there.
+    pub fn on<T: Send>(&self, server: &Server, work: impl FnOnce() -> T + Send) -> T {
+        in_network_of(self.machine(server.place), work)
     }
 
     /// Gives a server's machine another address; returns it.
@@ -148,4 +168,15 @@ fn run_in(network_of: Pid, program: &str, arguments: &str) -> String {
         .expect("running nsenter, of package util-linux");
     assert!(output.status.success(), "{program} {arguments}: {}", text(&output));
     text(&output)
+}
+
+/// Does something in the network of a process. In a thread of its own, for it is the thread that is in a network.
+fn in_network_of<T: Send>(pid: Pid, work: impl FnOnce() -> T + Send) -> T {
+    let network = File::open(format!("/proc/{pid}/ns/net")).expect("opening the network of a process");
+    let there = || {
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+            .expect("going to the network of a process");
+        work()
+    };
+    thread::scope(|scope| scope.spawn(there).join().expect("the thread that goes there"))
 }

@@ -94,6 +94,7 @@ impl Network {
     pub fn heal(&self) {
         self.filter("flush set bridge faults cut");
         self.filter("flush chain bridge faults losses");
+        self.end_noise();
         for (place, _) in &self.machines {
             self.plug_in_again(*place);
             self.remove_slow_line(*place);
