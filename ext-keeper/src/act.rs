@@ -18,6 +18,7 @@ pub mod upstream_wal;
 pub mod wal_end;
 
 pub use checkpoint::Checkpointer;
+pub use fence::put_up as put_up_fence;
 pub use follow::cut_off;
 pub use hba::{Names, Written as HbaWritten, ensure as admit};
 pub use promote::switch_point;

@@ -1,16 +1,27 @@
 //! Opening and raising the commit fence, with the durable word that goes before or after (laws 3 and 4).
 use super::{Outcome, Trouble};
+use crate::lease::Lease;
 use crate::memory::Memory;
+use crate::pg;
 use crate::shared::{fence, first_write};
 use crate::tick::{Keeper, UNRECORDED};
 use fsm::message::Assignment;
 use fsm::state::State;
 
-/// Nothing commits here from now on; then an unleased state is left durably.
-pub fn raise(keeper: &mut Keeper) -> Result<(), Trouble> {
-    keeper.lease.hold(None);
+/// Nothing commits here from now on.
+pub fn put_up(lease: &Lease) {
+    let was_up = fence::is_up();
+    lease.hold(None);
     fence::end_unleased();
     fence::lapse();
+    if !was_up {
+        pg::log("raised the commit fence: nothing commits here from now on");
+    }
+}
+
+/// The same; then an unleased state is left durably.
+pub fn raise(keeper: &mut Keeper) -> Result<(), Trouble> {
+    put_up(&keeper.lease);
     keeper.memory.keep(|state| state.unleased = false)
 }
 

@@ -94,9 +94,7 @@ impl Keeper {
 
     /// The durable word on unleased states stays: nobody is elected from one, so it is as true after the stop.
     fn lower_into_shutdown(&mut self) {
-        self.lease.hold(None);
-        fence::end_unleased();
-        fence::lapse();
+        act::put_up_fence(&self.lease);
         self.facts.fenced = true;
     }
 
