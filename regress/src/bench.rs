@@ -4,12 +4,16 @@
 //! pauses      how long writes stand still for a client that writes every millisecond, and how soon the old node is back
 //! throughput  pgbench with and without the library, in turns, on the same data directories
 //! heartbeats  what a monitor carries, from simulated nodes
+//! lossy       what becomes of a group while every link loses and delays packets: no failover, and pauses of so long
+//! fence       how soon the last commit follows when a primary raises its fence
 //! idle        CPU and memory of our workers when nothing happens
 //! figures     what all of them give: named samples, printed as a table and kept as JSON
 //! ```
 
+pub mod fence;
 pub mod figures;
 pub mod heartbeats;
 pub mod idle;
+pub mod lossy;
 pub mod pauses;
 pub mod throughput;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Config;
 
 /// How an application behaves.
@@ -48,8 +48,12 @@ struct Shared {
 impl Ledger {
     /// Starts the writers.
     pub fn start(cluster: &Cluster, manner: Manner) -> Ledger {
+        Ledger::start_on(&cluster.any_node(), manner)
+    }
+
+    /// Starts writers that know only those servers.
+    pub fn start_on(config: &Config, manner: Manner) -> Ledger {
         let shared = Arc::new(Shared::default());
-        let config = cluster.any_node();
         let writers = (0..manner.writers)
             .map(|_| {
                 let (shared, config) = (Arc::clone(&shared), config.clone());
@@ -67,6 +71,12 @@ impl Ledger {
     /// How many writes failed, or got no answer.
     pub fn unknown(&self) -> usize {
         self.shared.unknown.load(Ordering::Relaxed)
+    }
+
+    /// When the last row was acknowledged.
+    pub fn last_acknowledged(&self) -> Option<SystemTime> {
+        let latest = self.shared.acknowledged().iter().map(|(_, at)| *at).max()?;
+        SystemTime::now().checked_sub(latest.elapsed())
     }
 
     /// The longest time between two acknowledged rows since `from`, the time that still runs included.

@@ -28,10 +28,12 @@ pub struct Counts {
 impl Oracles {
     /// Starts writing and watching.
     pub fn start(cluster: &Cluster) -> Oracles {
-        let oracles = Oracles {
-            ledger: Ledger::start(cluster, Manner::usual(WRITERS)),
-            witness: Witness::start(cluster),
-        };
+        Oracles::start_with(cluster, Manner::usual(WRITERS))
+    }
+
+    /// The same with other writers.
+    pub fn start_with(cluster: &Cluster, manner: Manner) -> Oracles {
+        let oracles = Oracles { ledger: Ledger::start(cluster, manner), witness: Witness::start(cluster) };
         oracles.wait_for_writes();
         oracles
     }

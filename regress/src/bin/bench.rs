@@ -1,18 +1,21 @@
-//! `make bench`: measures, prints a table, writes `bench.json`. `--only WORD` takes the measurements whose names begin so, `--runs N` says how often.
+//! `make bench`: measures, prints a table, writes `bench.json`. `--only WORD` takes the measurements whose names begin so, `--runs N` says how often, `--minutes N`
+//! how long the network is lossy.
 #![expect(clippy::print_stdout, reason = "its table is its output")]
 
+use regress::bench::fence::{self, Reason};
 use regress::bench::figures::{self, Measurement};
 use regress::bench::pauses::{self, End, Patience};
-use regress::bench::{heartbeats, idle, throughput};
+use regress::bench::{heartbeats, idle, lossy, throughput};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench [--only NAME] [--runs N] [--json FILE]";
+const USAGE: &str = "usage: bench [--only NAME] [--runs N] [--minutes N] [--json FILE]";
 
 struct Wanted {
     only: String,
     runs: usize,
+    minutes: usize,
     json: PathBuf,
 }
 
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
         eprintln!("bench: {arguments:?} is not what it takes\n{USAGE}");
         return ExitCode::from(1);
     };
-    let all = everything();
+    let all = everything(wanted.minutes);
     let chosen: Vec<_> = all.iter().filter(|(name, _)| name.starts_with(&wanted.only)).collect();
     if chosen.is_empty() {
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
@@ -50,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// Every measurement by the name that its figures begin with.
-fn everything() -> Vec<(String, Work)> {
+fn everything(minutes: usize) -> Vec<(String, Work)> {
     let mut all: Vec<(String, Work)> = Vec::new();
     for standbys in [1, 2] {
         for (name, end) in [
@@ -72,18 +75,23 @@ fn everything() -> Vec<(String, Work)> {
         // Each run is thousands of heartbeats.
         all.push((format!("heartbeats.{nodes}_nodes"), Box::new(move |_| heartbeats::measure(nodes))));
     }
+    for (name, reason) in [("switchover", Reason::Switchover), ("stop", Reason::Stop)] {
+        all.push((format!("fence.last_commit.{name}"), Box::new(move |runs| fence::measure(reason, runs))));
+    }
+    all.push(("lossy_network".to_owned(), Box::new(move |_| lossy::measure(minutes))));
     // A minute says enough of what happens all the time.
     all.push(("idle".to_owned(), Box::new(|_| idle::measure(1))));
     all
 }
 
 fn parse(arguments: &[String]) -> Option<Wanted> {
-    let mut wanted = Wanted { only: String::new(), runs: 20, json: "bench.json".into() };
+    let mut wanted = Wanted { only: String::new(), runs: 20, minutes: 30, json: "bench.json".into() };
     for pair in arguments.chunks(2) {
         let [option, value] = pair else { return None };
         match option.as_str() {
             "--only" => wanted.only = value.clone(),
             "--runs" => wanted.runs = value.parse().ok().filter(|runs| *runs > 0)?,
+            "--minutes" => wanted.minutes = value.parse().ok().filter(|minutes| *minutes > 0)?,
             "--json" => wanted.json = value.into(),
             _ => return None,
         }

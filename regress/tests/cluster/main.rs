@@ -17,6 +17,7 @@ mod hba;
 mod idle_client;
 mod impostors;
 mod interrupted;
+mod lossy_network;
 mod maintenance;
 mod maintenance_apart;
 mod members_lost;
