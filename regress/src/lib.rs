@@ -6,6 +6,8 @@
 //!                              signal one Part, fill its WAL disk, take and restore an image of its disk
 //! Cluster::on_machines("name") each server on a machine of its own, so that
 //!   .network().separate(a, b)  cables can be cut (one direction, both, from everybody), lose packets, or be slow; heal()
+//! Cluster::on_noisy_machines("name", seed)
+//!   .network().make_noise(…)   all cables, those of the clients too, lose some frames and delay the others; heal()
 //!   wait::until("…", LIMIT, …) what it waits for; a failure says what was seen last
 //! Ledger                       every acknowledged row must be there in the end; a failed one may be
 //! Witness                      asks every node all the time to commit: never do two histories accept

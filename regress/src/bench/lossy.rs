@@ -1,4 +1,4 @@
-//! What becomes of a group with the default settings when every link loses one packet in twenty and delays the others: nothing should.
+//! What becomes of a group while every link loses packets and delays the others: nothing should.
 use super::figures::Measurement;
 use crate::cluster::Cluster;
 use crate::deadlines::WRITE;
@@ -9,8 +9,33 @@ use crate::server::Server;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What a bad network is here; `docs/performance.md` promises that the defaults stand it.
+/// What a lossy network is here; `docs/performance.md` promises that the defaults stand it.
 pub const NOISE: Noise = Noise { loss_percent: 5, jitter: Duration::from_millis(50) };
+/// A rough one, for which there are the patient settings.
+const ROUGH: Noise = Noise { loss_percent: 10, jitter: Duration::from_millis(100) };
+
+/// For rough networks and for machines that stand still for seconds: `docs/performance.md` names these settings and their price. On the
+/// monitor and on each node.
+pub const PATIENT_MONITOR: [(&str, &str); 6] = [
+    ("pgautofailover.lease", "15s"),
+    ("pgautofailover.lease_margin", "2s"),
+    ("pgautofailover.node_considered_unhealthy_timeout", "20s"),
+    ("pgautofailover.stall_timeout", "30s"),
+    ("pgautofailover.health_check_timeout", "5s"),
+    ("pgautofailover.crash_recovery_grace", "60s"),
+];
+/// On each node.
+pub const PATIENT_NODE: [(&str, &str); 3] =
+    [("pg_autoctl.heartbeat_period", "2s"), ("wal_receiver_timeout", "20s"), ("wal_sender_timeout", "20s")];
+
+/// A network, and who has to live with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// [`NOISE`], and the defaults.
+    Lossy,
+    /// Twice that, and the patient settings.
+    Rough,
+}
 const SEED: u64 = 1;
 const NODES: usize = 3;
 /// An application that waits for its answers.
@@ -22,17 +47,23 @@ const CLIENT: Manner = Manner {
 };
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So many minutes of [`NOISE`] on every link of a primary with two standbys, its monitor and its clients.
-pub fn measure(minutes: usize) -> Vec<Measurement> {
+/// So many minutes of it on every link of a primary with two standbys, its monitor and its clients.
+pub fn measure(trial: Trial, minutes: usize) -> Vec<Measurement> {
     if !Network::can_be_noisy() {
         return Vec::new();
     }
+    let (name, noise) = match trial {
+        Trial::Lossy => ("lossy_network", NOISE),
+        Trial::Rough => ("rough_network", ROUGH),
+    };
     let cluster = Cluster::on_noisy_machines("lossy", SEED).with_nodes(NODES);
-    for sql in ["ALTER SYSTEM SET log_connections = on", "SELECT pg_reload_conf()"] {
-        ask(&cluster.monitor, "postgres", sql);
+    set(&cluster.monitor, &[("log_connections", "on")]);
+    if trial == Trial::Rough {
+        set(&cluster.monitor, &PATIENT_MONITOR);
+        cluster.nodes.iter().for_each(|node| set(node, &PATIENT_NODE));
     }
     let oracles = Oracles::start_with(&cluster, CLIENT);
-    cluster.network().make_noise(NOISE);
+    cluster.network().make_noise(noise);
     let before = Counts::of(&cluster);
     let mut pauses = Vec::new();
     for minute in 1..=minutes {
@@ -42,20 +73,19 @@ pub fn measure(minutes: usize) -> Vec<Measurement> {
         pauses.push(pause);
         let counts = Counts::of(&cluster).since(&before);
         tell(&format!(
-            "lossy_network: minute {minute}: longest pause {pause:.0} ms, {} rows; so far {counts:?}",
+            "{name}: minute {minute}: longest pause {pause:.0} ms, {} rows; so far {counts:?}",
             oracles.acknowledged()
         ));
     }
     let counts = Counts::of(&cluster).since(&before);
-    tell(&format!("lossy_network: what the monitor has said:\n{}", said(&cluster, before.last_event)));
+    tell(&format!("{name}: what the monitor has said:\n{}", said(&cluster, before.last_event)));
     cluster.network().heal();
     let rows = oracles.finish(&cluster);
-    let once = |name: &str, unit, count: i64| {
-        Measurement::new(format!("lossy_network.{name}"), unit, vec![count as f64])
-    };
+    let once =
+        |what: &str, unit, count: i64| Measurement::new(format!("{name}.{what}"), unit, vec![count as f64]);
     vec![
         once("failovers", "count", counts.terms),
-        Measurement::new("lossy_network.pause", "ms", pauses),
+        Measurement::new(format!("{name}.pause"), "ms", pauses),
         once("sessions_lost", "count", counts.sessions),
         once("receivers_restarted", "count", counts.receivers),
         once("rules_changed", "count", counts.rules),
@@ -127,4 +157,11 @@ fn said(cluster: &Cluster, after: i64) -> String {
 
 fn ask(server: &Server, database: &str, sql: &str) -> String {
     server.superuser(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn set(server: &Server, settings: &[(&str, &str)]) {
+    for (name, value) in settings {
+        ask(server, "postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
+    }
+    ask(server, "postgres", "SELECT pg_reload_conf()");
 }

@@ -4,8 +4,9 @@
 
 use regress::bench::fence::{self, Reason};
 use regress::bench::figures::{self, Measurement};
+use regress::bench::lossy::{self, Trial};
 use regress::bench::pauses::{self, End, Patience};
-use regress::bench::{heartbeats, idle, lossy, throughput};
+use regress::bench::{heartbeats, idle, throughput};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,7 +79,9 @@ fn everything(minutes: usize) -> Vec<(String, Work)> {
     for (name, reason) in [("switchover", Reason::Switchover), ("stop", Reason::Stop)] {
         all.push((format!("fence.last_commit.{name}"), Box::new(move |runs| fence::measure(reason, runs))));
     }
-    all.push(("lossy_network".to_owned(), Box::new(move |_| lossy::measure(minutes))));
+    for (name, trial) in [("lossy_network", Trial::Lossy), ("rough_network", Trial::Rough)] {
+        all.push((name.to_owned(), Box::new(move |_| lossy::measure(trial, minutes))));
+    }
     // A minute says enough of what happens all the time.
     all.push(("idle".to_owned(), Box::new(|_| idle::measure(1))));
     all
