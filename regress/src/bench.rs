@@ -6,6 +6,7 @@
 //! heartbeats  what a monitor carries, from simulated nodes
 //! lossy       what becomes of a group while every link loses and delays packets: no failover, and pauses of so long
 //! fence       how soon the last commit follows when a primary raises its fence
+//! tolerated   for how long a primary may be silent before another node takes its place
 //! idle        CPU and memory of our workers when nothing happens
 //! figures     what all of them give: named samples, printed as a table and kept as JSON
 //! ```
@@ -17,3 +18,4 @@ pub mod idle;
 pub mod lossy;
 pub mod pauses;
 pub mod throughput;
+pub mod tolerated;

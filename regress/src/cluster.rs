@@ -284,6 +284,12 @@ impl Cluster {
         rows_as_text(&self.monitor_config(), sql)
     }
 
+    /// The newest term of the group: how many elections there were.
+    pub fn term(&self) -> u64 {
+        let asked = self.monitor.superuser("pg_auto_failover", "SELECT term FROM pgautofailover.group_state");
+        asked.ok().and_then(|term| term.parse().ok()).expect("the monitor knows the term of its only group")
+    }
+
     /// Node `n`, counted from 1.
     pub fn node(&self, n: usize) -> &Server {
         &self.nodes[n - 1]

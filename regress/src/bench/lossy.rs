@@ -84,7 +84,7 @@ pub fn measure(trial: Trial, minutes: usize) -> Vec<Measurement> {
     let once =
         |what: &str, unit, count: i64| Measurement::new(format!("{name}.{what}"), unit, vec![count as f64]);
     vec![
-        once("failovers", "count", counts.terms),
+        Measurement::new(format!("{name}.failovers"), "count", vec![counts.terms as f64]),
         Measurement::new(format!("{name}.pause"), "ms", pauses),
         once("sessions_lost", "count", counts.sessions),
         once("receivers_restarted", "count", counts.receivers),
@@ -99,7 +99,7 @@ pub fn measure(trial: Trial, minutes: usize) -> Vec<Measurement> {
 #[derive(Debug)]
 struct Counts {
     /// Terms that were opened, one for each election.
-    terms: i64,
+    terms: u64,
     /// Sessions that keepers have opened with the monitor.
     sessions: i64,
     /// Receivers of the standbys that have begun to stream.
@@ -123,7 +123,7 @@ impl Counts {
             i64::try_from(server.log().lines().filter(|line| line.contains(text)).count()).expect("few lines")
         };
         Counts {
-            terms: number("SELECT term FROM pgautofailover.group_state"),
+            terms: cluster.term(),
             sessions: lines(&cluster.monitor, "connection authorized: user=autoctl_node"),
             receivers: cluster
                 .nodes

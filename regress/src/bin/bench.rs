@@ -6,6 +6,7 @@ use regress::bench::fence::{self, Reason};
 use regress::bench::figures::{self, Measurement};
 use regress::bench::lossy::{self, Trial};
 use regress::bench::pauses::{self, End, Patience};
+use regress::bench::tolerated::{self, Silence};
 use regress::bench::{heartbeats, idle, throughput};
 use std::fs;
 use std::path::PathBuf;
@@ -81,6 +82,9 @@ fn everything(minutes: usize) -> Vec<(String, Work)> {
     }
     for (name, trial) in [("lossy_network", Trial::Lossy), ("rough_network", Trial::Rough)] {
         all.push((name.to_owned(), Box::new(move |_| lossy::measure(trial, minutes))));
+    }
+    for (name, silence) in [("silent_link", Silence::Link), ("frozen_machine", Silence::Machine)] {
+        all.push((format!("tolerated.{name}"), Box::new(move |runs| tolerated::measure(silence, runs))));
     }
     // A minute says enough of what happens all the time.
     all.push(("idle".to_owned(), Box::new(|_| idle::measure(1))));

@@ -12,11 +12,6 @@ const SEED: u64 = 2;
 /// Several leases, and several times every time-out of a connection.
 const CALM: Duration = Duration::from_secs(10);
 
-fn term(cluster: &Cluster) -> String {
-    let asked = cluster.monitor.superuser("pg_auto_failover", "SELECT term FROM pgautofailover.group_state");
-    asked.unwrap_or_else(|error| panic!("asking for the term: {error}"))
-}
-
 #[test]
 fn only_the_dead_are_replaced_and_they_come_back() {
     if !Network::can_be_noisy() {
@@ -25,13 +20,13 @@ fn only_the_dead_are_replaced_and_they_come_back() {
     let cluster = Cluster::on_noisy_machines("lossy", SEED).with_pair();
     let primary = cluster.wait_settled();
     let standby = cluster.other(primary);
-    let before = term(&cluster);
+    let before = cluster.term();
     let oracles = Oracles::start(&cluster);
     cluster.network().make_noise(NOISE);
     let noisy = Instant::now();
     sleep(CALM);
     tell(&format!("lossy network: longest pause in writes {} ms", oracles.longest_pause(noisy).as_millis()));
-    assert_eq!(term(&cluster), before, "nobody was elected while everybody lived");
+    assert_eq!(cluster.term(), before, "nobody was elected while everybody lived");
 
     let killed = Instant::now();
     primary.kill_tree();
