@@ -48,7 +48,8 @@ impl Measurement {
 /// A table in Markdown, a row for each measurement.
 pub fn table(measurements: &[Measurement]) -> String {
     let head =
-        "| measurement | unit | runs | min | median | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|".to_owned();
+        "| measurement | unit | runs | min | median | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|"
+            .to_owned();
     let rows = measurements.iter().map(|of| {
         let figures = [of.quantile(0.0), of.median(), of.quantile(0.95), of.quantile(0.99), of.quantile(1.0)];
         let figures = figures.map(readable);
