@@ -6,7 +6,7 @@ use crate::ledger::{Ledger, Manner};
 use crate::oracles::tell;
 use crate::server::Server;
 use crate::wait;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Why a fence goes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,31 +28,38 @@ const CLIENTS: Manner = Manner {
 const RAISED: &str = "raised the commit fence";
 
 /// From the moment at which the keeper raises the fence to the last row that this server acknowledges; below zero when nothing was
-/// under way at that moment. To the millisecond, as logs are.
+/// under way at that moment. To the millisecond, as logs are. And how long a commit took these clients before, on average.
 pub fn measure(reason: Reason, runs: usize) -> Vec<Measurement> {
-    let name = match reason {
-        Reason::Switchover => "fence.last_commit.switchover",
-        Reason::Stop => "fence.last_commit.stop",
+    let end = match reason {
+        Reason::Switchover => "switchover",
+        Reason::Stop => "stop",
     };
     let cluster = Cluster::pair("fence");
     let samples = (1..=runs).map(|run| {
-        let after = play(reason, &cluster);
-        tell(&format!("{name}: run {run}: {after:.0} ms"));
-        after
+        let (after, usual) = play(reason, &cluster);
+        tell(&format!("fence: {end}: run {run}: last commit after {after:.0} ms; one takes {usual:.0} ms"));
+        (after, usual)
     });
-    vec![Measurement::new(name, "ms", samples.collect())]
+    let (after, usual) = samples.unzip();
+    vec![
+        Measurement::new(format!("fence.last_commit.{end}"), "ms", after),
+        Measurement::new(format!("fence.usual_commit.{end}"), "ms", usual),
+    ]
 }
 
-fn play(reason: Reason, cluster: &Cluster) -> f64 {
+fn play(reason: Reason, cluster: &Cluster) -> (f64, f64) {
     let old = cluster.wait_settled_within(REJOIN);
     let new = cluster.other(old);
     old.sql("TRUNCATE ledger").unwrap_or_else(|error| panic!("emptying the ledger: {error}"));
     let times = raised(old).len();
     let ledger = Ledger::start_on(&old.app(), CLIENTS);
+    let begun = Instant::now();
     wait::until("rows are acknowledged", START, || match ledger.acknowledged() {
         enough if enough > 100 * CLIENTS.writers => Ok(()),
         few => Err(few),
     });
+    let usual =
+        1000.0 * begun.elapsed().as_secs_f64() * CLIENTS.writers as f64 / ledger.acknowledged() as f64;
     match reason {
         Reason::Stop => old.stop(),
         Reason::Switchover => {
@@ -68,15 +75,16 @@ fn play(reason: Reason, cluster: &Cluster) -> f64 {
     if reason == Reason::Stop {
         old.start();
     }
-    1000.0 * (since_epoch(last) - moment(&cluster.monitor, &raised))
+    (1000.0 * (since_epoch(last) - moment(&cluster.monitor, &raised)), usual)
 }
 
 /// When the keeper of that server has raised its fence, each time, as its log says.
 fn raised(server: &Server) -> Vec<String> {
     let log = server.log();
     let lines = log.lines().filter(|line| line.contains(RAISED));
-    // `%m [%p] ...`
-    lines.map(|line| line.split(" [").next().unwrap_or_default().to_owned()).collect()
+    // `%m [%p] ...`; a single-user server, which a rewind may have run, leaves the prompt that it ended at.
+    let moment = |line: &str| line.trim_start_matches("backend> ").split(" [").next().map(str::to_owned);
+    lines.filter_map(moment).collect()
 }
 
 /// Seconds since the epoch: PostgreSQL reads what it has written.
