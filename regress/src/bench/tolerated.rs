@@ -18,6 +18,8 @@ pub enum Silence {
 
 const SHORTEST: Duration = Duration::from_millis(2000);
 const STEP: Duration = Duration::from_millis(500);
+/// Whatever follows from a silence has begun by then; and its sessions, if they stand, have recovered: the next silence is one of its own.
+const AFTERMATH: Duration = Duration::from_secs(8);
 /// The monitor convicts nobody in the first seconds of its life.
 const STARTUP_GRACE: Duration = Duration::from_secs(6);
 
@@ -62,6 +64,7 @@ fn longest(silence: Silence, cluster: &Cluster) -> Duration {
                 primary.thaw();
             }
         }
+        sleep(AFTERMATH);
         cluster.wait_settled_within(REJOIN);
         if cluster.term() != before {
             break;
