@@ -24,6 +24,15 @@ pub struct Reign {
     pub switch_lsn: Lsn,
 }
 
+/// A reign that a time-out has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LostReign {
+    /// Whose it was.
+    pub writer: NodeId,
+    /// When it was convicted.
+    pub at: Moment,
+}
+
 /// An election that is under way: its term is open, nobody was recorded in it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Election {
@@ -173,6 +182,8 @@ pub struct Group {
     pub epoch: u64,
     /// The epochs that this one continues.
     pub succeeds: BTreeSet<u64>,
+    /// *Volatile.* The latest reigns that a time-out has ended, see [`crate::monitor::time_outs`]. From the history of failovers.
+    pub lost_reigns: Vec<LostReign>,
     /// *Volatile.* The last moment at which a granted lease can still run.
     pub granted_until: Moment,
     /// *Volatile.* When the monitor started, or went on after it had stood still.
@@ -240,6 +251,7 @@ impl Default for Group {
             awaited: BTreeSet::new(),
             epoch: 0,
             succeeds: BTreeSet::new(),
+            lost_reigns: Vec::new(),
             granted_until: Moment(0),
             monitor_started: Moment(0),
             nodes: Vec::new(),

@@ -9,6 +9,7 @@ pub mod operate;
 pub mod resume;
 pub mod rules;
 pub mod timing;
+pub mod time_outs;
 mod unconfirmed;
 mod wishes;
 

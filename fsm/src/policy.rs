@@ -23,6 +23,12 @@ pub struct Policy {
     pub margin: Millis,
     /// A standby no further behind than this may be brought into the rule.
     pub catchup_lag: Bytes,
+    /// A failover by a time-out counts for this long.
+    pub flapping_window: Millis,
+    /// So many failovers by a time-out within the window are as fast as ever.
+    pub flapping_allowance: u32,
+    /// The most that a time-out is lengthened to by the failovers beyond that.
+    pub flapping_longest_wait: Millis,
 }
 
 impl Default for Policy {
@@ -37,6 +43,9 @@ impl Default for Policy {
             member_timeout: Millis(30_000),
             margin: Millis(500),
             catchup_lag: Bytes::mib(16),
+            flapping_window: Millis(600_000),
+            flapping_allowance: 2,
+            flapping_longest_wait: Millis(60_000),
         }
     }
 }

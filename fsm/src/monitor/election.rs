@@ -130,7 +130,9 @@ pub fn decide(facts: &Facts, election: &Election) -> Option<Group> {
         let wanted = facts.group.wanted == Some(node.id) && reachable;
         // One that is to leave is promoted only where nobody else can be.
         let stays = node.wish.is_none() && reachable;
-        (stays, wanted, facts.progress(node), node.priority, Some(node.id) != old_writer, Reverse(node.id))
+        let calm = Reverse(facts.lost_lately_by(node.id));
+        let other = Some(node.id) != old_writer;
+        (stays, wanted, facts.progress(node), node.priority, other, calm, Reverse(node.id))
     };
     let winner = pledged.iter().copied().filter(can_win).max_by_key(rank)?;
     let behind = facts.progress(winner) < facts.progress(best);

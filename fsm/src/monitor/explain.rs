@@ -1,10 +1,10 @@
 //! Why a group is as it is, in words: who would be promoted or why nobody would, what is waited for, and what ends the wait (law 8).
-use super::{Facts, election};
+use super::{Facts, election, time_outs};
 use crate::group::{Election, Node};
 use crate::message::Receiver;
 use crate::rule::Rule;
 use crate::state::State;
-use crate::units::NodeId;
+use crate::units::{Millis, NodeId};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -15,6 +15,8 @@ pub struct Explanation {
     pub failover: String,
     /// What the group waits for. `None`: nothing, it is settled.
     pub wait: Option<Wait>,
+    /// How much longer than usual a time-out is, for the group has failed over by them again and again. `None`: as long as ever.
+    pub patience: Option<String>,
 }
 
 /// One wait: the one that stands in the way of all others.
@@ -30,7 +32,7 @@ const BY_ITSELF: &str = "it ends by itself";
 
 /// Explains a group.
 pub fn explain(facts: &Facts) -> Explanation {
-    Explanation { failover: failover(facts), wait: wait(facts) }
+    Explanation { failover: failover(facts), wait: wait(facts), patience: patience(facts) }
 }
 
 fn waits(waits_for: impl Into<String>, ends_by: impl Into<String>) -> Option<Wait> {
@@ -139,6 +141,16 @@ fn by_starting(nodes: &BTreeSet<NodeId>) -> String {
 
 fn writer_waits(facts: &Facts, writer: &Node) -> Option<Wait> {
     let id = writer.id;
+    if let Some(rest) = time_outs::held_back(facts) {
+        return waits(
+            format!(
+                "node {id} to come back, which is replaced in {} otherwise: {}",
+                seconds(rest),
+                so_often(facts)
+            ),
+            format!("its return, or that time; {AT_ONCE}"),
+        );
+    }
     if !facts.in_contact(writer) {
         return Some(absence(facts, writer));
     }
@@ -186,6 +198,14 @@ fn absence(facts: &Facts, writer: &Node) -> Wait {
             ends_by: "a working connection between it and the monitor".to_owned(),
         };
     }
+    if facts.can_elect() && writer.goal == State::Draining {
+        let waits_for =
+            format!("the last lease of node {id} to run out, which is to hand over its role and is silent");
+        return Wait {
+            waits_for,
+            ends_by: "it ends by itself, at the latest after drain_timeout".to_owned(),
+        };
+    }
     if facts.can_elect() {
         let waits_for = format!("proof that node {id} is gone, before another is promoted");
         return Wait { waits_for, ends_by: "its return, or the time-outs that convict it".to_owned() };
@@ -215,6 +235,35 @@ fn why_no_election(facts: &Facts) -> String {
     }
     "no standby may be promoted by itself (candidate priority, or not covered by synchronous replication)"
         .to_owned()
+}
+
+// ---- time-outs that have grown
+
+const AT_ONCE: &str = "pg_autoctl perform failover replaces it without that wait";
+
+fn patience(facts: &Facts) -> Option<String> {
+    let usual = facts.policy.unhealthy;
+    let grown = facts.patience(usual);
+    (grown > usual).then(|| {
+        format!(
+            "{}: a silent primary is waited for {}; {AT_ONCE}, and after pg_autoctl perform forget-failovers the next failover is as fast as ever",
+            so_often(facts),
+            seconds(grown)
+        )
+    })
+}
+
+fn so_often(facts: &Facts) -> String {
+    let window = facts.policy.flapping_window;
+    format!("{} failovers by a time-out within {}", facts.lost_lately(), seconds(window))
+}
+
+/// As people write it.
+fn seconds(time: Millis) -> String {
+    match time.0 {
+        ms if ms >= 120_000 && ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        ms => format!("{} s", ms.div_ceil(1_000)),
+    }
 }
 
 // ---- what commits wait for
@@ -289,11 +338,10 @@ fn failover(facts: &Facts) -> String {
         let covered = named.contains(&node.id) || (named.is_empty() && node.goal == State::Secondary);
         ready.contains(&node.id) && covered && facts.may_win(node)
     };
-    let best = group
-        .nodes
-        .iter()
-        .filter(eligible)
-        .max_by_key(|node| (node.wish.is_none(), facts.progress(node), node.priority, Reverse(node.id)));
+    let best = group.nodes.iter().filter(eligible).max_by_key(|node| {
+        let calm = Reverse(facts.lost_lately_by(node.id));
+        (node.wish.is_none(), facts.progress(node), node.priority, calm, Reverse(node.id))
+    });
     match best.filter(|_| facts.can_elect()) {
         Some(best) => format!(
             "would promote node {}, which has WAL up to {} and candidate priority {}",

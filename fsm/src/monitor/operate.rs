@@ -165,10 +165,14 @@ pub fn register(
     Ok(goal)
 }
 
-/// Starts a switchover: the primary drains, then an election follows.
+/// Starts a switchover: the primary drains, then an election follows. One that is silent cannot drain: the election follows once
+/// no lease of it can run any more, however patient the monitor would be by itself.
 pub fn perform_failover(group: &mut Group, policy: &Policy, now: Moment) -> Result<(), Refusal> {
     let facts = Facts::new(group, policy, now);
-    let writer = settled_writer(&facts)?;
+    let writer = writer_at_rest(&facts)?;
+    if !facts.in_contact(writer) && facts.in_startup_grace() {
+        return Err(Refusal::JustStarted);
+    }
     if group.next_rule.is_some() {
         return Err(Refusal::RuleChanging);
     }
@@ -185,6 +189,12 @@ pub fn perform_failover(group: &mut Group, policy: &Policy, now: Moment) -> Resu
 
 /// The primary that operators' requests go through: it has reached its state and reports.
 fn settled_writer<'a>(facts: &Facts<'a>) -> Result<&'a Node, Refusal> {
+    writer_at_rest(facts)
+        .and_then(|writer| facts.in_contact(writer).then_some(writer).ok_or(Refusal::Unsettled))
+}
+
+/// The same, whether it reports or not.
+fn writer_at_rest<'a>(facts: &Facts<'a>) -> Result<&'a Node, Refusal> {
     if facts.group.is_incomplete() {
         return Err(Refusal::Incomplete);
     }
@@ -192,7 +202,7 @@ fn settled_writer<'a>(facts: &Facts<'a>) -> Result<&'a Node, Refusal> {
         return Err(Refusal::ElectionOpen);
     }
     let writer = facts.writer().ok_or(Refusal::NoWriter)?;
-    if !writer.goal.writes() || !writer.settled() || !facts.in_contact(writer) {
+    if !writer.goal.writes() || !writer.settled() {
         return Err(Refusal::Unsettled);
     }
     Ok(writer)
@@ -208,7 +218,7 @@ pub fn perform_promotion(
     let mut wish = Group { wanted: Some(id), ..group.clone() };
     let facts = Facts::new(&wish, policy, now);
     let node = wish.node(id).ok_or(Refusal::NoSuchNode)?;
-    if settled_writer(&facts)?.id == id {
+    if writer_at_rest(&facts)?.id == id {
         return Ok(false);
     }
     let named = wish.members();

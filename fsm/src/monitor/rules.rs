@@ -1,6 +1,6 @@
 //! The monitor's table: the first rule that has something to change is the one that counts.
-use super::{Facts, election, images, resume, unconfirmed, wishes};
-use crate::group::{Group, NextRule, Node, Probe, Session};
+use super::{Facts, election, images, resume, time_outs, unconfirmed, wishes};
+use crate::group::{Group, NextRule, Node, Probe};
 use crate::message::Receiver;
 use crate::rule::Rule as CommitRule;
 use crate::state::State;
@@ -39,19 +39,19 @@ pub const RULES: &[Rule] = &[
     Rule { name: "the primary is an old image", apply: images::the_primary_is_an_old_image,
            why: "its disk is one of an earlier time: it never writes by it, and another is elected once enough members are there" },
     Rule { name: "handed over", apply: handed_over,
-           why: "the draining primary is fenced and its last WAL has reached the members, or it took too long" },
+           why: "the draining primary is fenced, or silent for longer than any lease, and the members have lost it; or it took too long" },
     Rule { name: "take the hand-over back", apply: take_the_hand_over_back,
            why: "the draining primary did not go down in time, and nobody could take over" },
     Rule { name: "goodbye", apply: goodbye,
            why: "the primary says that it is shutting down, and a standby can take over" },
     Rule { name: "the primary is gone", apply: the_primary_is_gone,
            why: "its session ended, its port refuses, and enough members have lost it; not while it restarts in place to write again" },
-    Rule { name: "crash recovery takes too long", apply: crash_recovery_takes_too_long,
-           why: "the server answers that it is starting up for longer than crash_recovery_grace" },
-    Rule { name: "silence outlasted every lease", apply: silence_outlasted_every_lease,
-           why: "no report, no answer to probes, members have lost it, and no lease can run any more" },
-    Rule { name: "the keeper has stalled", apply: the_keeper_has_stalled,
-           why: "the server answers but its keeper is silent, both for longer than stall_timeout" },
+    Rule { name: "crash recovery takes too long", apply: time_outs::crash_recovery_takes_too_long,
+           why: "the server answers that it is starting up for longer than crash_recovery_grace; longer in a group that flaps" },
+    Rule { name: "silence outlasted every lease", apply: time_outs::silence_outlasted_every_lease,
+           why: "no report, no answer to probes, members have lost it, and no lease can run any more; longer in a group that flaps" },
+    Rule { name: "the keeper has stalled", apply: time_outs::the_keeper_has_stalled,
+           why: "the server answers but its keeper is silent, both for longer than stall_timeout; longer in a group that flaps" },
     Rule { name: "the server is stuck", apply: the_server_is_stuck,
            why: "its keeper is at work, and the server has answered new connections neither to it nor to the monitor for longer than stall_timeout" },
     // Nodes that come and go.
@@ -201,7 +201,9 @@ fn handed_over(facts: &Facts) -> Option<Group> {
     }
     let waited = facts.now.since(writer.goal_since) > facts.policy.drain;
     let is_back = writer.in_recovery && matches!(writer.reported, State::Demoted | State::Draining);
-    let is_down = writer.fenced || facts.is_gone(writer);
+    // One that does not hear its goal: no lease of it can run any more.
+    let silent = facts.is_silent(writer) && facts.now > facts.group.granted_until;
+    let is_down = writer.fenced || facts.is_gone(writer) || silent;
     let handed_over = is_down && (facts.members_lost_the_writer() || is_back);
     let somebody_can = facts.can_elect() || (is_back && facts.in_contact(writer));
     ((handed_over || waited) && somebody_can).then(|| election::open(facts))
@@ -223,7 +225,7 @@ fn goodbye(facts: &Facts) -> Option<Group> {
 }
 
 /// The writer that a conviction would be about: no election is open, the monitor is not just starting, and an election could succeed.
-fn suspect<'a>(facts: &Facts<'a>) -> Option<&'a Node> {
+pub(super) fn suspect<'a>(facts: &Facts<'a>) -> Option<&'a Node> {
     let writer = facts.writer().filter(|_| facts.group.election.is_none() && !facts.in_startup_grace())?;
     (writer.goal.writes() && facts.can_elect()).then_some(writer)
 }
@@ -234,31 +236,6 @@ fn the_primary_is_gone(facts: &Facts) -> Option<Group> {
     let restarts = writer.reported == State::Demoted && facts.silent_for(writer) <= facts.policy.lease;
     let gone = facts.is_gone(writer) && !restarts;
     (gone && facts.members_lost_the_writer()).then(|| election::open(facts))
-}
-
-fn crash_recovery_takes_too_long(facts: &Facts) -> Option<Group> {
-    let writer = suspect(facts)?;
-    let recovering = writer.probe == Probe::Starting
-        && !facts.in_contact(writer)
-        && facts.now.since(writer.probe_since) > facts.policy.crash_recovery_grace;
-    (recovering && facts.members_lost_the_writer()).then(|| election::open(facts))
-}
-
-fn silence_outlasted_every_lease(facts: &Facts) -> Option<Group> {
-    let writer = suspect(facts)?;
-    let silent = facts.is_silent(writer) && facts.now > facts.group.granted_until;
-    (silent && facts.members_lost_the_writer()).then(|| election::open(facts))
-}
-
-fn the_keeper_has_stalled(facts: &Facts) -> Option<Group> {
-    let writer = suspect(facts)?;
-    let stalled = facts.silent_for(writer) > facts.policy.stall && facts.now > facts.group.granted_until;
-    // A link that went silent is a monitor cut off from its primary: no reason to act. So the server must answer.
-    // And for as long: one that answers since a moment ago was cut off, and its keeper is only about to come back.
-    let stands = writer.session == Session::Up
-        && writer.probe == Probe::Answers
-        && facts.now.since(writer.probe_since) > facts.policy.stall;
-    (stalled && stands).then(|| election::open(facts))
 }
 
 /// Handed over, not convicted: its keeper hears us and puts the fence up, though the server cannot be shut down before it wakes up.

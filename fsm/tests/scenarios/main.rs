@@ -1,4 +1,5 @@
 //! Situations, as scripts: what happens, and which rules fire.
+mod flapping;
 mod images;
 mod operators;
 mod pair;
@@ -10,6 +11,7 @@ mod ways_out;
 #[test]
 fn every_rule_fires_in_a_scenario() {
     let scenarios = [
+        include_str!("flapping.rs"),
         include_str!("images.rs"),
         include_str!("operators.rs"),
         include_str!("pair.rs"),

@@ -336,9 +336,15 @@ fn a_switchover_is_refused_where_it_could_not_succeed() {
     scene.settle();
     assert_eq!(ask(&mut scene), Err(Refusal::NoCandidate));
     let mut scene = Scene::settled(2, 0);
-    scene.kill(1);
+    scene.switch_over();
     assert_eq!(ask(&mut scene), Err(Refusal::Unsettled));
+    let mut scene = Scene::settled(2, 0);
+    scene.restart_monitor();
     scene.report(2);
+    assert_eq!(ask(&mut scene), Err(Refusal::JustStarted));
+    scene.report(1);
+    scene.kill(1);
+    scene.wait(5);
     assert_eq!(ask(&mut scene), Err(Refusal::ElectionOpen));
 }
 

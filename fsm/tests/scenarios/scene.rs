@@ -1,8 +1,9 @@
 //! A monitor, and keepers that do at once what they are told; a scenario says who does not.
-use fsm::group::{Group, Probe, Session};
+use fsm::group::{Group, LostReign, Probe, Session};
 use fsm::keeper::accepts_offer;
 use fsm::message::{Promotion, Receiver, Report};
 use fsm::monitor::operate::{self, Refusal, Removal};
+use fsm::monitor::time_outs::RULES_BY_TIME_OUT;
 use fsm::monitor::{assignment, decide, resume};
 use fsm::policy::Policy;
 use fsm::state::State;
@@ -82,11 +83,19 @@ impl Scene {
                 Some(decision) => {
                     self.fired.push(decision.rule);
                     self.group = decision.group;
+                    self.remember(decision.rule);
                 }
                 None => return,
             }
         }
         panic!("the rules do not come to rest: {:?}", self.fired);
+    }
+
+    /// The history of failovers is kept by whoever has the group evaluated.
+    fn remember(&mut self, rule: &str) {
+        let writer = self.group.reign().map(|reign| reign.writer);
+        let lost = writer.filter(|_| RULES_BY_TIME_OUT.contains(&rule));
+        self.group.lost_reigns.extend(lost.map(|writer| LostReign { writer, at: self.now }));
     }
 
     /// Everybody who lives reports and obeys, until nothing changes.
@@ -254,6 +263,20 @@ impl Scene {
         if let Some(node) = self.group.node_mut(NodeId(id)) {
             node.probe = Probe::Silent;
         }
+    }
+
+    /// The cable of a node is pulled.
+    pub fn unplug(&mut self, id: i64) {
+        self.silence(id);
+        for keeper in self.keepers.values_mut().filter(|keeper| keeper.upstream == Some(NodeId(id))) {
+            keeper.report.receiver = Receiver::Lost;
+        }
+    }
+
+    /// It is put back.
+    pub fn plug(&mut self, id: i64) {
+        self.keeper(id).alive = true;
+        self.settle();
     }
 
     /// Time goes by. Who lives reports each second.
