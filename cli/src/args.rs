@@ -136,6 +136,8 @@ pub enum Perform {
     Switchover(failover::Args),
     /// Change the passwords that nodes use, without a pause
     Rotation(rotate::Args),
+    /// Have the next failover of a group be as fast as if there had been none before
+    ForgetFailovers,
     /// Fail over to the named node
     Promotion(promotion::Args),
     /// Promote a node although others may have commits that it lacks, when nothing else helps
@@ -228,6 +230,7 @@ mod tests {
             "enable secondary --formation f",
             "disable secondary --formation f",
             "perform promotion --name n",
+            "perform forget-failovers --formation f --group 0",
             "perform start-without-monitor --accept-data-loss",
             "perform force-promotion --name n --accept-data-loss --no-wait",
             "get node candidate-priority",

@@ -9,6 +9,7 @@ pub mod drop_node;
 pub mod enable_ssl;
 pub mod failover;
 pub mod force_promotion;
+pub mod forget_failovers;
 pub mod formation;
 pub mod maintenance;
 pub mod promotion;
@@ -52,6 +53,7 @@ pub fn run(command: Command, context: &Context) -> Result<View> {
         Command::Perform(Perform::Failover(args) | Perform::Switchover(args)) => {
             failover::run(&args, context)
         }
+        Command::Perform(Perform::ForgetFailovers) => forget_failovers::run(context),
         Command::Perform(Perform::Rotation(args)) => rotate::run(&args, context),
         Command::Perform(Perform::Promotion(args)) => promotion::run(&args, context),
         Command::Perform(Perform::ForcePromotion(args)) => force_promotion::run(&args, context),

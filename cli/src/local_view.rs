@@ -32,6 +32,7 @@ pub fn of(context: &Context, postgres: &Postgres) -> Result<NodeState> {
         note: None,
         group_waits_for: None,
         group_wait_ends_by: None,
+        group_patience: None,
         fenced: None,
         source: Some(Source::Local),
     };

@@ -45,6 +45,9 @@ pub struct NodeState {
     /// The event or the command that ends this wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_wait_ends_by: Option<String>,
+    /// How much longer than usual the time-outs of its group are, which has failed over by them again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_patience: Option<String>,
     /// Nothing commits there now. Known to the node alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fenced: Option<bool>,

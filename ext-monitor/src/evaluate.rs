@@ -118,7 +118,7 @@ fn begin(serial: i32) -> Result<Scene, Error> {
         }
         board.keep_nodes(serial, |id| stored.members.iter().any(|member| member.id == id));
         let granted_until = board.group_or_new(serial)?.granted_until;
-        Ok(stored.group(board, granted_until, policy.margin))
+        Ok(stored.group(board, granted_until, policy.margin, now))
     })??;
     let members = stored.members.clone();
     Ok(Scene { serial, stored, group, members, news: false, policy, now })

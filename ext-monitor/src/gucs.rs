@@ -16,6 +16,11 @@ static DRAIN: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 // After our own start everybody's session is new: silence is ours, not theirs.
 static STARTUP_GRACE: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 static MEMBER: GucSetting<i32> = GucSetting::<i32>::new(30_000);
+// Longer than a cause that comes and goes takes to come again; short enough that yesterday's trouble delays nothing today.
+static FLAPPING_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(600_000);
+// One failover, and one back: what a single outage of each node of a pair comes to.
+static FLAPPING_ALLOWANCE: GucSetting<i32> = GucSetting::<i32>::new(2);
+static FLAPPING_LONGEST_WAIT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static SYNC_WAL_LOG_THRESHOLD: GucSetting<i32> = GucSetting::<i32>::new(16);
 static HEALTH_CHECK_PERIOD: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 static HEALTH_CHECK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
@@ -46,6 +51,10 @@ const TIMES: &[Time] = &[
          c"Keepers need this long to find the monitor again.", &STARTUP_GRACE, 0),
     Time(c"pgautofailover.member_timeout", c"A standby lost for longer than this leaves the set that commits wait for.",
          c"Only while enough other standbys are left.", &MEMBER, 100),
+    Time(c"pgautofailover.flapping_window", c"For how long a failover by a time-out lengthens the time-outs of those that follow.",
+         c"0 turns that off.", &FLAPPING_WINDOW, 0),
+    Time(c"pgautofailover.flapping_longest_wait", c"The most that failovers by a time-out lengthen a time-out to.",
+         c"A time-out that is set to more stays as it is.", &FLAPPING_LONGEST_WAIT, 0),
     Time(c"pgautofailover.health_check_period", c"How often each server is probed.",
          c"A server whose keeper disappears is probed at once.", &HEALTH_CHECK_PERIOD, 10),
     Time(c"pgautofailover.health_check_timeout", c"How long a probe waits for an answer.",
@@ -77,6 +86,16 @@ pub fn define(preloading: bool) {
         i32::MAX,
         GucContext::Sighup,
         GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"pgautofailover.flapping_allowance",
+        c"So many failovers by a time-out within flapping_window are as fast as ever.",
+        c"With each one more the time-outs double.",
+        &FLAPPING_ALLOWANCE,
+        1,
+        1_000,
+        GucContext::Sighup,
+        GucFlags::empty(),
     );
     GucRegistry::define_int_guc(
         c"pgautofailover.event_retention",
@@ -126,6 +145,9 @@ fn configured() -> Policy {
         member_timeout: millis(&MEMBER),
         margin: millis(&LEASE_MARGIN),
         catchup_lag: Bytes::mib(u64::try_from(SYNC_WAL_LOG_THRESHOLD.get()).unwrap_or(0)),
+        flapping_window: millis(&FLAPPING_WINDOW),
+        flapping_allowance: u32::try_from(FLAPPING_ALLOWANCE.get()).unwrap_or(1),
+        flapping_longest_wait: millis(&FLAPPING_LONGEST_WAIT),
     }
 }
 

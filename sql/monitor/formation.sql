@@ -31,6 +31,7 @@ CREATE TABLE pgautofailover.group_state (
     revision             bigint NOT NULL DEFAULT 0,
     last_rule_number     bigint NOT NULL DEFAULT 0,
     longest_lease_ms     bigint NOT NULL DEFAULT 0,
+    failovers_forgotten  timestamptz NOT NULL DEFAULT '-infinity',
     replication_password text   NOT NULL,
     replication_password_number bigint NOT NULL,
     UNIQUE (formationid, groupid)
@@ -49,6 +50,7 @@ COMMENT ON COLUMN pgautofailover.group_state.epoch IS 'random; another one when 
 COMMENT ON COLUMN pgautofailover.group_state.succeeds IS 'the epochs that this one continues: nodes of any other do not obey';
 COMMENT ON COLUMN pgautofailover.group_state.revision IS 'how many changes the rows of the group have seen; noted beside PGDATA with each one';
 COMMENT ON COLUMN pgautofailover.group_state.longest_lease_ms IS 'the longest lease ever granted: one of that length may still run after a restart of the monitor';
+COMMENT ON COLUMN pgautofailover.group_state.failovers_forgotten IS 'failovers up to this moment lengthen no time-out';
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.group_state', '');
 
 -- Who wrote when, and where each reign's history left the one before.

@@ -5,14 +5,14 @@ COMMENT ON FUNCTION pgautofailover.explain_group IS 'internal: what stands behin
 
 CREATE FUNCTION pgautofailover.explain(
     formation_id text DEFAULT 'default', group_id int DEFAULT 0,
-    OUT settled bool, OUT failover text, OUT waits_for text, OUT ends_by text)
+    OUT settled bool, OUT failover text, OUT waits_for text, OUT ends_by text, OUT patience text)
 RETURNS record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgautofailover, pg_temp AS $$
-    SELECT x.waits_for IS NULL, x.failover, x.waits_for, x.ends_by
+    SELECT x.waits_for IS NULL, x.failover, x.waits_for, x.ends_by, x.patience
       FROM pg_catalog.jsonb_to_record(pgautofailover.explain_group(formation_id, group_id))
-           AS x(failover text, waits_for text, ends_by text)
+           AS x(failover text, waits_for text, ends_by text, patience text)
 $$;
-COMMENT ON FUNCTION pgautofailover.explain IS 'what a failover would come to now, what the group waits for, and which event or command ends the wait';
+COMMENT ON FUNCTION pgautofailover.explain IS 'what a failover would come to now, what the group waits for, which event or command ends the wait, and how much longer than usual a time-out is after many failovers';
 GRANT EXECUTE ON FUNCTION pgautofailover.explain TO autoctl_node;
 
 CREATE FUNCTION pgautofailover.force_promotion(formation_id text, node_name text, accept_data_loss bool DEFAULT false) RETURNS text

@@ -35,11 +35,12 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
 pub fn of_monitor(monitor: &Monitor, scope: &Scope) -> Result<Vec<NodeState>> {
     let mut nodes = Vec::new();
     for formation in scope.formations(monitor)? {
-        let (mut notes, waits) = (monitor.notes(&formation)?, monitor.waits(&formation)?);
+        let (mut notes, groups) = (monitor.notes(&formation)?, monitor.explained(&formation)?);
         for mut node in monitor.states(&formation, scope.group)? {
             node.note = notes.remove(&node.node_id);
-            let wait = waits.get(&node.group_id).cloned();
-            (node.group_waits_for, node.group_wait_ends_by) = wait.unzip();
+            let group = groups.get(&node.group_id).cloned().unwrap_or_default();
+            (node.group_waits_for, node.group_wait_ends_by) = (group.waits_for, group.ends_by);
+            node.group_patience = group.patience;
             nodes.push(node);
         }
     }

@@ -24,6 +24,11 @@ impl Monitor {
         self.call("SELECT pgautofailover.perform_failover($1, $2)", &[&formation, &group])
     }
 
+    /// Has the failovers that were lengthen no time-out any more.
+    pub fn forget_failovers(&self, formation: &str, group: i32) -> Result<()> {
+        self.call("SELECT pgautofailover.forget_failovers($1, $2)", &[&formation, &group])
+    }
+
     /// Asks for a failover to this node.
     pub fn perform_promotion(&self, formation: &str, node: &str) -> Result<bool> {
         self.answer("SELECT pgautofailover.perform_promotion($1, $2)", &[&formation, &node])

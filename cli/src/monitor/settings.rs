@@ -26,6 +26,17 @@ pub struct FormationSetting {
     pub value: Option<String>,
 }
 
+/// One row of `pgautofailover.explain()`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Explained {
+    /// What the group waits for. Nothing when it is settled.
+    pub waits_for: Option<String>,
+    /// The event or the command that ends this wait.
+    pub ends_by: Option<String>,
+    /// How much longer than usual a time-out is.
+    pub patience: Option<String>,
+}
+
 impl Monitor {
     /// The settings of a formation and of its nodes.
     pub fn formation_settings(&self, formation: &str) -> Result<Vec<FormationSetting>> {
@@ -61,12 +72,12 @@ impl Monitor {
         )
     }
 
-    /// What the groups of the formation wait for, and what ends the wait, by the number of the group. The settled ones are left out.
-    pub fn waits(&self, formation: &str) -> Result<BTreeMap<i32, (String, String)>> {
+    /// What there is to say of the formation's groups, by the number of the group. Those of which nothing is to be said are left out.
+    pub fn explained(&self, formation: &str) -> Result<BTreeMap<i32, Explained>> {
         self.json(
-            "SELECT coalesce(json_object_agg(g.groupid, json_build_array(e.waits_for, e.ends_by)), '{}')::text \
+            "SELECT coalesce(json_object_agg(g.groupid, e), '{}')::text \
              FROM (SELECT DISTINCT groupid FROM pgautofailover.node_state WHERE formationid = $1) g, \
-             LATERAL pgautofailover.explain($1, g.groupid) e WHERE NOT e.settled",
+             LATERAL pgautofailover.explain($1, g.groupid) e WHERE NOT e.settled OR e.patience IS NOT NULL",
             &[&formation],
         )
     }
@@ -95,6 +106,9 @@ impl Monitor {
             member_timeout: Millis(get("member_timeout")?),
             margin: Millis(get("lease_margin")?),
             catchup_lag: Bytes::mib(get("enable_sync_wal_log_threshold")?),
+            flapping_window: Millis(get("flapping_window")?),
+            flapping_allowance: u32::try_from(get("flapping_allowance")?).unwrap_or(u32::MAX),
+            flapping_longest_wait: Millis(get("flapping_longest_wait")?),
         })
     }
 }

@@ -48,16 +48,8 @@ pub fn render(view: &View) -> String {
 fn notes(nodes: &[NodeState]) -> String {
     let mut told: Option<(&str, i32)> = None;
     let groups = nodes.iter().filter_map(|node| {
-        let (waits_for, ends_by) = (node.group_waits_for.as_ref()?, node.group_wait_ends_by.as_ref()?);
         let group = (node.formation.as_str(), node.group_id);
-        (told.replace(group) != Some(group)).then(|| {
-            let (formation, number) = (plain(&node.formation), node.group_id);
-            format!(
-                "\ngroup {number} of formation {formation} waits for {}; what ends it: {}",
-                plain(waits_for),
-                plain(ends_by)
-            )
-        })
+        (told.replace(group) != Some(group)).then(|| notes_of_group(node))
     });
     let groups: String = groups.collect();
     let notes = nodes.iter().filter_map(|node| {
@@ -66,6 +58,22 @@ fn notes(nodes: &[NodeState]) -> String {
     });
     let notes = groups + &notes.collect::<String>();
     if notes.is_empty() { notes } else { format!("{notes}\n") }
+}
+
+/// The same of the group of a node.
+fn notes_of_group(node: &NodeState) -> String {
+    let (formation, number) = (plain(&node.formation), node.group_id);
+    let wait =
+        node.group_waits_for.as_ref().zip(node.group_wait_ends_by.as_ref()).map(|(waits_for, ends_by)| {
+            let (waits_for, ends_by) = (plain(waits_for), plain(ends_by));
+            format!(
+                "\ngroup {number} of formation {formation} waits for {waits_for}; what ends it: {ends_by}"
+            )
+        });
+    let patience = node.group_patience.as_ref().map(|patience| {
+        format!("\ngroup {number} of formation {formation} is patient after {}", plain(patience))
+    });
+    wait.into_iter().chain(patience).collect()
 }
 
 fn state_row(node: &NodeState) -> [String; 7] {
@@ -191,6 +199,7 @@ mod tests {
             note: None,
             group_waits_for: None,
             group_wait_ends_by: None,
+            group_patience: None,
             fenced: None,
             source: None,
         }
@@ -237,6 +246,17 @@ mod tests {
         let text = render(&View::States(vec![waiting("node_2", 2), waiting("node_3", 3)]));
         let line = "group 0 of formation default waits for node 1, which is away; what ends it: its start";
         assert_eq!(text.matches(line).count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_settled_group_says_that_it_is_patient() {
+        let mut settled = node("node_1", 1, "primary", 1);
+        settled.group_patience = Some("3 failovers: 16 s".into());
+        let text = render(&View::States(vec![settled]));
+        assert!(
+            text.ends_with("\n\ngroup 0 of formation default is patient after 3 failovers: 16 s\n"),
+            "{text}"
+        );
     }
 
     #[test]

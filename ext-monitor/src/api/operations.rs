@@ -28,6 +28,23 @@ fn perform_failover(formation_id: Option<&str>, group_id: Option<i32>) {
     });
 }
 
+/// `pgautofailover.forget_failovers`: those that were lengthen no time-out any more.
+#[pg_extern(sql = false)]
+fn forget_failovers(formation_id: Option<&str>, group_id: Option<i32>) {
+    const WHAT: &str = "forget_failovers";
+    let about = About { formation: formation_id, group: group_id, ..About::call(WHAT) };
+    ask(&about, || {
+        check_database()?;
+        let (formation, number) = (given(formation_id, "formation_id")?, given(group_id, "group_id")?);
+        evaluate(group::of_formation(formation, number)?, |scene| {
+            tell::command(scene, None, WHAT)?;
+            scene.group.lost_reigns.clear();
+            group::forget_failovers(scene.serial)
+        })?;
+        Ok(())
+    });
+}
+
 /// `pgautofailover.perform_promotion`: the same, with a winner that is named. False: it is the primary already.
 #[pg_extern(sql = false)]
 fn perform_promotion(formation_id: Option<&str>, node_name: Option<&str>) -> bool {

@@ -71,7 +71,7 @@ fn live() -> JsonB {
             };
             let (group, slots) = pg::board(|board| {
                 let granted_until = board.group(serial).map(|slot| slot.granted_until).unwrap_or_default();
-                let group = stored.group(board, granted_until, policy.margin);
+                let group = stored.group(board, granted_until, policy.margin, now);
                 let slots: Vec<_> = group.nodes.iter().map(|node| board.node(node.id).copied()).collect();
                 (group, slots)
             })?;

@@ -23,7 +23,7 @@ fn explain_group(formation_id: Option<&str>, group_id: Option<i32>) -> JsonB {
         let (policy, now) = (gucs::policy(), pg::now());
         let group = pg::board(|board| {
             let granted_until = board.group(serial).map(|slot| slot.granted_until).unwrap_or_default();
-            stored.group(board, granted_until, policy.margin)
+            stored.group(board, granted_until, policy.margin, now)
         })?;
         let explained = explain(&Facts::new(&group, &policy, now));
         let wait = explained.wait.as_ref();
@@ -31,6 +31,7 @@ fn explain_group(formation_id: Option<&str>, group_id: Option<i32>) -> JsonB {
             "failover": explained.failover,
             "waits_for": wait.map(|wait| &wait.waits_for),
             "ends_by": wait.map(|wait| &wait.ends_by),
+            "patience": explained.patience,
         })))
     })
 }

@@ -4,8 +4,9 @@ use super::password::{self, FRESH_NUMBER};
 use super::{fetch, write};
 use crate::board::{Board, NodeSlot};
 use crate::error::Error;
-use crate::pg;
-use fsm::group::{Election, Group, NextRule, Reign};
+use crate::{gucs, pg};
+use fsm::group::{Election, Group, LostReign, NextRule, Reign};
+use fsm::monitor::time_outs::RULES_BY_TIME_OUT;
 use fsm::password::Password;
 use fsm::rule::Rule;
 use fsm::units::{Millis, Moment, NodeId, RuleNumber, Term};
@@ -31,8 +32,17 @@ pub struct Stored {
     pub head: Head,
     /// Every recorded reign, oldest first.
     pub reigns: Vec<Reign>,
+    /// The latest reigns that a time-out has ended, oldest first.
+    pub lost_reigns: Vec<Lost>,
     /// Its nodes, by id.
     pub members: Vec<Member>,
+}
+
+/// A row of `failover`, as far as it is about patience.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Lost {
+    writer: NodeId,
+    ms_ago: Millis,
 }
 
 /// What of a group's row decisions change.
@@ -152,6 +162,12 @@ SELECT jsonb_build_object(
      (SELECT jsonb_agg(jsonb_build_object('term', r.term, 'writer', r.writer, 'timeline', r.timeline,
                                           'switch_lsn', r.switch_lsn) ORDER BY r.term)
         FROM pgautofailover.reign r WHERE r.groupserial = g.groupserial), '[]'),
+  'lost_reigns', coalesce(
+     (SELECT jsonb_agg(jsonb_build_object('writer', l.old_writer, 'ms_ago',
+                greatest(0, extract(epoch FROM clock_timestamp() - l.convicted) * 1000)::bigint) ORDER BY l.term)
+        FROM pgautofailover.failover l
+       WHERE l.groupserial = g.groupserial AND l.cause = ANY ($2) AND l.old_writer IS NOT NULL
+         AND l.convicted > greatest(g.failovers_forgotten, clock_timestamp() - $3 * interval '1 ms')), '[]'),
   'members', coalesce(
      (SELECT jsonb_agg(jsonb_build_object(
          'id', n.nodeid, 'name', n.nodename, 'host', n.nodehost, 'port', n.nodeport, 'cluster', n.nodecluster,
@@ -170,9 +186,18 @@ SELECT jsonb_build_object(
 FROM pgautofailover.group_state g JOIN pgautofailover.formation f USING (formationid)
 WHERE g.groupserial = $1";
 
+/// Has the failovers that were count no longer.
+pub fn forget_failovers(serial: i32) -> Result<(), Error> {
+    write(
+        "UPDATE pgautofailover.group_state SET failovers_forgotten = pg_catalog.clock_timestamp() WHERE groupserial = $1",
+        &[serial.into()],
+    )
+}
+
 /// Reads a group.
 pub fn load(serial: i32) -> Result<Stored, Error> {
-    let found: Option<JsonB> = fetch(LOAD, &[serial.into()])?;
+    let (counted, window) = (RULES_BY_TIME_OUT.to_vec(), gucs::policy().flapping_window.0.cast_signed());
+    let found: Option<JsonB> = fetch(LOAD, &[serial.into(), counted.into(), window.into()])?;
     let JsonB(value) = found.ok_or(Error::UnknownGroup(serial))?;
     Ok(serde_json::from_value(value)?)
 }
@@ -184,12 +209,15 @@ impl Stored {
     }
 
     /// The group as a value, with what the board knows of the moment. `granted_until` is what the board says.
-    pub fn group(&self, board: &mut Board, granted_until: Moment, margin: Millis) -> Group {
+    pub fn group(&self, board: &mut Board, granted_until: Moment, margin: Millis, now: Moment) -> Group {
         let from_before = board.started.plus(self.head.longest_lease_ms).plus(margin);
         let slot = |board: &mut Board, id| -> Option<NodeSlot> { board.node(id).copied() };
         let nodes =
             self.members.iter().map(|member| member.node(slot(board, member.id).as_ref(), board.started));
         let nodes = nodes.collect();
+        // What was before the machine started counts from that: its clock knows no earlier moment.
+        let lost =
+            |lost: &Lost| LostReign { writer: lost.writer, at: Moment(now.since(Moment(lost.ms_ago.0)).0) };
         Group {
             term: self.head.term,
             reigns: self.reigns.clone(),
@@ -204,6 +232,7 @@ impl Stored {
             awaited: self.head.awaited.clone(),
             epoch: self.head.epoch,
             succeeds: self.head.succeeds.clone(),
+            lost_reigns: self.lost_reigns.iter().map(lost).collect(),
             granted_until: granted_until.max(from_before),
             monitor_started: board.started,
             nodes,
