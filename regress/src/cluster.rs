@@ -390,6 +390,12 @@ impl Cluster {
         }
     }
 
+    /// Has the next failover be as fast as the first one.
+    pub fn forget_failovers(&self) {
+        let sql = "SELECT pgautofailover.forget_failovers()";
+        self.ask_monitor(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
     /// The node of a pair that is not `other`.
     pub fn other(&self, other: &Server) -> &Server {
         self.nodes.iter().find(|node| node.name != other.name).expect("a pair")

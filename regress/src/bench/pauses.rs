@@ -130,6 +130,7 @@ impl End {
 /// Milliseconds without an acknowledged write, and from the beginning of the old node's return (of the switchover) to its end.
 fn play(end: End, cluster: &Cluster, ledger: &Ledger) -> (f64, f64) {
     let primary = cluster.wait_settled_within(REJOIN);
+    cluster.forget_failovers();
     // Opened before: looking must not cost the machine more than it must.
     let monitor = Session::open(&cluster.monitor_config()).expect("the monitor answers");
     wait_for_rows(ledger);

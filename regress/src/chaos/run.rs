@@ -80,6 +80,8 @@ fn make(shape: Shape) -> (Cluster, BTreeMap<String, Image>) {
     let mut cluster =
         if Network::is_possible() { Cluster::on_machines("chaos") } else { Cluster::empty("chaos") };
     cluster.create_monitor();
+    // Its faults follow each other by design, and rounds have their time: patience is for faults that a group has of itself.
+    cluster.set_on_monitor("flapping_window", "0");
     let first = cluster.create_node().clone();
     run_all(&first, &load::SETTINGS);
     first.stop();

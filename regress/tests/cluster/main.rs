@@ -10,6 +10,7 @@ mod drop_node;
 mod false_acknowledgement;
 mod fenced_sessions;
 mod first_start;
+mod flapping;
 mod frozen;
 mod guide_failover;
 mod guide_trouble_shooting;
