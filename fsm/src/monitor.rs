@@ -8,8 +8,8 @@ pub mod images;
 pub mod operate;
 pub mod resume;
 pub mod rules;
-pub mod timing;
 pub mod time_outs;
+pub mod timing;
 mod unconfirmed;
 mod wishes;
 
