@@ -18,7 +18,7 @@ fn a_synchronous_pair_with_late_messages() {
 
 #[test]
 fn an_asynchronous_pair() {
-    assert_eq!(search_all(Setup { synchronous: false, ..pair(FAULTS) }), 421_742);
+    assert_eq!(search_all(Setup { synchronous: false, ..pair(FAULTS) }), 421_847);
 }
 
 /// The kills and starts of a server that may be taken down are not counted as faults.
