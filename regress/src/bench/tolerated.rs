@@ -48,6 +48,7 @@ pub fn measure(silence: Silence, runs: usize) -> Vec<Measurement> {
 
 fn longest(silence: Silence, cluster: &Cluster) -> Duration {
     let mut longest = Duration::ZERO;
+    cluster.forget_failovers();
     for step in 0.. {
         let length = SHORTEST + STEP * step;
         let primary = cluster.wait_settled_within(REJOIN);
