@@ -99,7 +99,7 @@ pub fn define(preloading: bool) {
     );
     GucRegistry::define_int_guc(
         c"pgautofailover.event_retention",
-        c"Events older than this are deleted.",
+        c"Events older than this are deleted, and the phases of failovers.",
         c"Looked at once an hour.",
         &EVENT_RETENTION,
         60,

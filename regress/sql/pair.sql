@@ -61,3 +61,6 @@ SELECT pg_temp.says(:b, 'single', '0/2000200', 2);
 SELECT pgautofailover.remove_node(:a);
 SELECT pgautofailover.remove_node('192.0.2.1', 5001);
 SELECT nodename, current_group_state, assigned_group_state FROM pgautofailover.current_state('pair');
+
+-- A node that has left goes by its last name.
+SELECT term, cause, old_primary, new_primary FROM pgautofailover.timing('pair');

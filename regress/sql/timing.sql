@@ -37,3 +37,9 @@ SELECT count(*) FROM pgautofailover.timing('timing', 1);
 SELECT count(*) FROM pgautofailover.timing('nobody');
 SELECT count(*) FROM pgautofailover.timing(count => 1);
 SELECT stage.try($$(SELECT count(*) FROM pgautofailover.timing('timing', 0, -1))$$);
+
+-- Kept for as long as events.
+UPDATE pgautofailover.failover f SET convicted = convicted - interval '31 days'
+  FROM pgautofailover.group_state g WHERE g.groupserial = f.groupserial AND g.formationid = 'timing';
+SELECT pgautofailover.prune_events();
+SELECT formationid FROM pgautofailover.timing() WHERE formationid IN ('pair', 'timing');
