@@ -88,7 +88,9 @@ fn recovers(facts: &Facts, writer: &Node) -> Option<Sign> {
 }
 
 fn is_silent(facts: &Facts, writer: &Node) -> Option<Sign> {
-    let silent = facts.is_silent(writer) && facts.now > facts.group.granted_until;
+    // One that answers that it is starting up says what it does: see the rule above.
+    let says_nothing = facts.is_silent(writer) && writer.probe != Probe::Starting;
+    let silent = says_nothing && facts.now > facts.group.granted_until;
     let sign = Sign { lasted: facts.silent_for(writer), time_out: facts.policy.unhealthy };
     (silent && facts.members_lost_the_writer()).then_some(sign)
 }

@@ -242,7 +242,6 @@ fn every_time_out_grows() {
     }
 
     let mut scene = Scene::settled(2, 0);
-    scene.policy.unhealthy = Millis(60_000);
     for expected in [11, 11, 21, 41] {
         let old = scene.writer();
         scene.unplug(old);

@@ -99,7 +99,6 @@ fn crash_recovery_gets_its_time() {
     scene.keeper(2).report.receiver = fsm::message::Receiver::Lost;
     (scene.group.nodes[0].session, scene.group.nodes[0].probe) = (Session::Lost, Probe::Starting);
     scene.group.nodes[0].probe_since = scene.now;
-    scene.policy.unhealthy = fsm::units::Millis(60_000);
     scene.wait(10);
     assert_eq!(scene.rules(), [""; 0]);
     scene.wait(1);
