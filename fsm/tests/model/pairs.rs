@@ -8,43 +8,43 @@ fn pair(troubles: &'static [Trouble]) -> Setup {
 
 #[test]
 fn a_synchronous_pair() {
-    assert_eq!(search_all(pair(FAULTS)), 602_142);
+    assert_eq!(search_all(pair(FAULTS)), 652_976);
 }
 
 #[test]
 fn a_synchronous_pair_with_late_messages() {
-    assert_eq!(search_all(pair(LATE)), 539_770);
+    assert_eq!(search_all(pair(LATE)), 599_182);
 }
 
 #[test]
 fn an_asynchronous_pair() {
-    assert_eq!(search_all(Setup { synchronous: false, ..pair(FAULTS) }), 421_847);
+    assert_eq!(search_all(Setup { synchronous: false, ..pair(FAULTS) }), 459_161);
 }
 
 /// The kills and starts of a server that may be taken down are not counted as faults.
 #[test]
 fn a_synchronous_pair_in_maintenance() {
-    assert_eq!(search_all(Setup { faults: 1, ..pair(MAINTENANCE) }), 477_175);
+    assert_eq!(search_all(Setup { faults: 1, ..pair(MAINTENANCE) }), 488_313);
 }
 
 #[test]
 fn an_asynchronous_pair_in_maintenance() {
-    assert_eq!(search_all(Setup { faults: 1, synchronous: false, ..pair(MAINTENANCE) }), 427_525);
+    assert_eq!(search_all(Setup { faults: 1, synchronous: false, ..pair(MAINTENANCE) }), 437_041);
 }
 
 /// Its monitor may be put back from a copy, and knows by its notes that it is one.
 #[test]
 fn a_synchronous_pair_with_a_restored_monitor() {
-    assert_eq!(search_all(pair(RESTORED)), 337_319);
+    assert_eq!(search_all(pair(RESTORED)), 362_279);
 }
 
 #[test]
 fn an_asynchronous_pair_with_a_restored_monitor() {
-    assert_eq!(search_all(Setup { synchronous: false, ..pair(RESTORED) }), 256_405);
+    assert_eq!(search_all(Setup { synchronous: false, ..pair(RESTORED) }), 275_257);
 }
 
 /// number_sync_standbys = 1: no primary writes alone. Two faults are in `deep.rs`.
 #[test]
 fn a_pair_that_waits() {
-    assert_eq!(search_all(Setup { number_sync_standbys: 1, faults: 1, ..pair(FAULTS) }), 7_730);
+    assert_eq!(search_all(Setup { number_sync_standbys: 1, faults: 1, ..pair(FAULTS) }), 8_696);
 }

@@ -31,6 +31,26 @@ fn winner_lost_before_it_is_recorded() {
     assert_eq!(scene.goals()[2], Primary);
 }
 
+/// The first commit waits for a member, so that one is sent to the new writer as soon as there is one, not once that is at work.
+#[test]
+fn members_follow_from_the_moment_of_the_record() {
+    let mut scene = Scene::settled(3, 0);
+    scene.kill(1);
+    for id in [2, 3] {
+        scene.report(id);
+    }
+    for id in [3, 2, 2] {
+        scene.step(id);
+        scene.report(id);
+    }
+    assert_eq!(
+        scene.rules(),
+        ["the primary is gone", "enough pledges", "record the winner", "follow the new writer"]
+    );
+    assert_eq!(scene.goals(), [Demoted, Primary, Secondary]);
+    assert_eq!(scene.keeper(2).report.state, PreparePromotion);
+}
+
 /// It fetches what it lacks from the one that must not be promoted.
 #[test]
 fn best_candidate_has_priority_0() {
