@@ -113,7 +113,7 @@ fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {
         });
     }
     let (writer, reign) = (facts.writer()?, group.reign()?);
-    let ready = group.election.is_none() && writer.goal.writes() && writer.reported.writes();
+    let ready = group.election.is_none() && writer.goal.writes() && facts.has_opened_its_reign(writer);
     // Who cannot come down is told as well, for its clients.
     let is_told = node.goal.has_upstream() || node.goal == State::Demoted;
     (ready && is_told && node.id != writer.id).then(|| UpstreamDraft {

@@ -98,6 +98,12 @@ impl<'a> Facts<'a> {
         seen || (self.in_contact(node) && node.receiver == Receiver::Streaming)
     }
 
+    /// The recorded writer has opened its reign: it writes, or has promoted and is about to. Who follows it gets that history.
+    pub fn has_opened_its_reign(&self, writer: &Node) -> bool {
+        let promoted = writer.promotion.is_some_and(|made| made.term == self.group.term);
+        writer.reported.writes() || (promoted && !writer.in_recovery)
+    }
+
     /// A standby that the writer can no longer count on: lost, or in contact with us and not with the writer for the time-out.
     pub fn has_left(&self, node: &Node) -> bool {
         if self.follows(node) {

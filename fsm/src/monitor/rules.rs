@@ -66,7 +66,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "carry out what was asked before the election", apply: wishes::carry_out_what_was_asked,
            why: "a node was to leave or to be taken down, and had to pledge first" },
     Rule { name: "follow the new writer", apply: follow_the_new_writer,
-           why: "the writer is recorded, and has promoted or is ready" },
+           why: "the writer is recorded, and has opened its reign" },
     Rule { name: "alone again", apply: alone_again,
            why: "no other node is left" },
     // The rule that commits wait by.
@@ -286,16 +286,13 @@ fn clone_from_the_primary(facts: &Facts) -> Option<Group> {
     assign_where(facts.group, waits, State::CatchingUp)
 }
 
-/// Its first commit waits for them, so they do not wait for it: once it is recorded its history is known, and its server streams.
-fn just_promoted<'a>(facts: &Facts<'a>) -> Option<&'a Node> {
-    let writer = facts.writer().filter(|_| facts.group.election.is_none())?;
-    let made_this_reign = writer.promotion.is_some_and(|made| made.term == facts.group.term);
-    (writer.goal.writes() && made_this_reign && !writer.in_recovery && facts.in_contact(writer))
-        .then_some(writer)
-}
-
+/// Its first commit waits for them, so they do not wait for it.
 fn follow_the_new_writer(facts: &Facts) -> Option<Group> {
-    let writer = just_promoted(facts).or_else(|| settled_writer(facts))?;
+    let writer = facts.writer().filter(|_| facts.group.election.is_none())?;
+    let opened = facts.has_opened_its_reign(writer) && writer.term == facts.group.term;
+    if !writer.goal.writes() || !opened || !facts.in_contact(writer) {
+        return None;
+    }
     let waits = |node: &Node| {
         let asked = matches!(
             node.goal,

@@ -57,42 +57,42 @@ fn walk_all(setup: Setup) -> usize {
 
 #[test]
 fn three_nodes() {
-    assert_eq!(search_all(three(FAULTS)), 397_941);
+    assert_eq!(search_all(three(FAULTS)), 345_191);
 }
 
 #[test]
 fn three_asynchronous_nodes() {
-    assert_eq!(search_all(Setup { synchronous: false, ..three(FAULTS) }), 444_909);
+    assert_eq!(search_all(Setup { synchronous: false, ..three(FAULTS) }), 385_393);
 }
 
 #[test]
 fn three_troubled_nodes() {
-    assert_eq!(walk_all(troubled(THREE, 0)), 69_863);
+    assert_eq!(walk_all(troubled(THREE, 0)), 68_681);
 }
 
 #[test]
 fn three_troubled_nodes_that_wait() {
-    assert_eq!(walk_all(troubled(THREE, 1)), 62_533);
+    assert_eq!(walk_all(troubled(THREE, 1)), 61_941);
 }
 
 #[test]
 fn three_nodes_with_old_images() {
-    assert_eq!(walk_all(Setup { troubles: IMAGES, ..troubled(THREE, 0) }), 24_438);
+    assert_eq!(walk_all(Setup { troubles: IMAGES, ..troubled(THREE, 0) }), 23_388);
 }
 
 /// Who has most WAL may be one that must not be promoted: the others fetch it.
 #[test]
 fn three_troubled_nodes_of_which_one_is_never_promoted() {
-    assert_eq!(walk_all(troubled(&[50, 0, 50], 0)), 68_978);
+    assert_eq!(walk_all(troubled(&[50, 0, 50], 0)), 67_936);
 }
 
 #[test]
 fn three_troubled_asynchronous_nodes() {
-    assert_eq!(walk_all(Setup { synchronous: false, ..troubled(THREE, 0) }), 61_050);
+    assert_eq!(walk_all(Setup { synchronous: false, ..troubled(THREE, 0) }), 61_032);
 }
 
 /// S = 3, k = 2.
 #[test]
 fn four_troubled_nodes() {
-    assert_eq!(walk_all(troubled(&[50, 50, 50, 50], 2)), 81_915);
+    assert_eq!(walk_all(troubled(&[50, 50, 50, 50], 2)), 81_311);
 }

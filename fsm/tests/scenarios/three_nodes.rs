@@ -48,6 +48,8 @@ fn members_follow_from_the_moment_of_the_record() {
         ["the primary is gone", "enough pledges", "record the winner", "follow the new writer"]
     );
     assert_eq!(scene.goals(), [Demoted, Primary, Secondary]);
+    scene.step(3);
+    assert_eq!(scene.keeper(3).upstream, Some(NodeId(2)));
     assert_eq!(scene.keeper(2).report.state, PreparePromotion);
 }
 
