@@ -10,6 +10,7 @@ use crate::process::{self, Pid};
 use crate::server::Server;
 use crate::session::Session;
 use crate::wait;
+use crate::witness::Witness;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub enum Patience {
 }
 
 /// A client that writes every millisecond, and turns away from a server that does not answer.
-const CLIENT: Manner = Manner {
+pub(super) const CLIENT: Manner = Manner {
     writers: 1,
     pace: Duration::from_millis(1),
     retry: Duration::from_millis(1),
@@ -81,6 +82,8 @@ pub fn measure(end: End, standbys: usize, patience: Patience, runs: usize) -> Ve
     }
     sleep(STARTUP_GRACE);
     let ledger = Ledger::start(&cluster, CLIENT);
+    // Only where seconds are measured: it asks every node all the time.
+    let witness = (end == End::SilentCut).then(|| Witness::start(&cluster));
     let (mut pauses, mut returns) = (Vec::new(), Vec::new());
     let mut phases: [Vec<f64>; PHASES.len()] = Default::default();
     for run in 1..=runs {
@@ -93,6 +96,8 @@ pub fn measure(end: End, standbys: usize, patience: Patience, runs: usize) -> Ve
         returns.push(back);
         phases.iter_mut().zip(took).for_each(|(samples, sample)| samples.push(sample));
     }
+    let violations = witness.map(Witness::finish).unwrap_or_default();
+    assert!(violations.is_empty(), "two nodes took writes: {violations:?}");
     let lost = ledger.finish(cluster.wait_settled());
     assert!(lost.is_empty(), "acknowledged rows are lost: {lost:?}");
     let by_phase = PHASES
@@ -188,7 +193,7 @@ fn come_back(end: End, cluster: &Cluster, primary: &Server, tree: &[Pid]) {
     }
 }
 
-fn wait_for_rows(ledger: &Ledger) {
+pub(super) fn wait_for_rows(ledger: &Ledger) {
     let before = ledger.acknowledged();
     wait::until("rows are acknowledged", START, || match ledger.acknowledged() {
         now if now > before + CLIENT.writers => Ok(()),
