@@ -33,9 +33,9 @@ pub fn measure(nodes: usize) -> Vec<Measurement> {
     let mut cluster = Cluster::empty("heartbeats");
     cluster.create_monitor_of_told_nodes();
     let reports = register(&cluster, nodes);
-    // What registration has left to vacuum and to analyze is written by PostgreSQL, at a time of its own.
-    for sql in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
-        cluster.monitor.superuser("postgres", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    // What registration has left to vacuum, to prune and to analyze is written by PostgreSQL, at a time of its own.
+    for sql in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()", "VACUUM"] {
+        cluster.monitor.superuser("pg_auto_failover", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
     let few = crowd(&cluster, &reports, nodes.div_ceil(THREADS));
     wait_for_still_wal(&cluster.monitor);
