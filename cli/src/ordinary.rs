@@ -14,22 +14,16 @@ use tracing::info;
 
 /// What the keeper has set by ALTER SYSTEM.
 const SET_BY_KEEPER: [&str; 3] = ["primary_conninfo", "primary_slot_name", "synchronous_standby_names"];
+/// Of the settings that only our library knows.
+const OWN_PREFIX: &str = "pg_autoctl.";
 const LIBRARIES: &str = "shared_preload_libraries";
 
-/// Takes our slots, settings, access rules and library out. The server still has them until it is restarted.
-pub fn make(pgdata: &Path, postgres: &Postgres) -> Result<()> {
-    match datadir::running(pgdata) {
-        Some(running) => drop_slots(&running)?,
-        None => tell_slots(pgdata),
+/// Takes the library out. The server still has it until it is restarted, and so still has a keeper, which goes by its
+/// settings and sets some itself: they stay until it is gone.
+pub fn unload(pgdata: &Path, postgres: &Postgres) -> Result<()> {
+    for file in settings_files(pgdata, postgres)? {
+        rewrite_file(&file, without_our_library)?;
     }
-    rewrite_file(&PathBuf::from(postgres.known_setting(pgdata, "config_file")?), settings)?;
-    let access = PathBuf::from(postgres.known_setting(pgdata, "hba_file")?);
-    let text = std::fs::read(&access).map_err(Error::io("read", &access))?;
-    let wanted = hba::without_block(&text);
-    if wanted != text {
-        durable::rewrite(&access, &wanted)?;
-    }
-    rewrite_file(&pgdata.join("postgresql.auto.conf"), settings)?;
     if loads_library(&postgres.setting(pgdata, LIBRARIES).unwrap_or_default()) {
         return Err(Error::config(format!(
             "the configuration of \"{}\" still loads {KEEPER_LIBRARY}",
@@ -38,6 +32,43 @@ pub fn make(pgdata: &Path, postgres: &Postgres) -> Result<()> {
         .hint(format!("take it out of {LIBRARIES} by hand, then repeat this command")));
     }
     Ok(())
+}
+
+/// Takes our slots, settings and access rules out of a server that has no keeper (any more).
+pub fn make(pgdata: &Path, postgres: &Postgres) -> Result<()> {
+    let running = datadir::running(pgdata);
+    match &running {
+        Some(running) => drop_slots(running)?,
+        None => tell_slots(pgdata),
+    }
+    let access = PathBuf::from(postgres.known_setting(pgdata, "hba_file")?);
+    let text = std::fs::read(&access).map_err(Error::io("read", &access))?;
+    let wanted = hba::without_block(&text);
+    if wanted != text {
+        durable::rewrite(&access, &wanted)?;
+    }
+    // The block goes last: by it a command that was interrupted knows that there is something left to do.
+    for file in settings_files(pgdata, postgres)? {
+        rewrite_file(&file, settings)?;
+    }
+    if running.is_some() { postgres.reload(pgdata) } else { Ok(()) }
+}
+
+/// Whether a node was here, and settings of it still are.
+pub fn is_unfinished(pgdata: &Path, postgres: &Postgres) -> Result<bool> {
+    for file in settings_files(pgdata, postgres)? {
+        let text = std::fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+        if text.lines().any(|line| name_of(line).starts_with(OWN_PREFIX)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The one with our block is the second.
+fn settings_files(pgdata: &Path, postgres: &Postgres) -> Result<[PathBuf; 2]> {
+    let main = PathBuf::from(postgres.known_setting(pgdata, "config_file")?);
+    Ok([pgdata.join("postgresql.auto.conf"), main])
 }
 
 /// Whether the running server has been started with our library.
@@ -89,17 +120,12 @@ fn rewrite_file(path: &Path, rewrite: impl Fn(&str) -> String) -> Result<()> {
     Ok(())
 }
 
-/// Settings without ours. Those in our block that any server understands stay, as lines of the operator's own.
-fn settings(text: &str) -> String {
-    let name_of = |line: &str| line.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let ours = |line: &&str| {
-        let name = name_of(line);
-        name.starts_with("pg_autoctl.")
-            || SET_BY_KEEPER.contains(&name.as_str())
-            || line.starts_with(conf::BEGIN)
-            || line.starts_with(conf::END)
-    };
-    let kept = text.lines().filter(|line| !ours(line)).map(|line| {
+fn name_of(line: &str) -> String {
+    line.split('=').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn without_our_library(text: &str) -> String {
+    let kept = text.lines().map(|line| {
         let list = if name_of(line) == LIBRARIES { conf::value_of(line, LIBRARIES) } else { None };
         match list {
             Some(list) if loads_library(&list) => conf::line(LIBRARIES, &without_library(&list)) + "\n",
@@ -107,6 +133,18 @@ fn settings(text: &str) -> String {
         }
     });
     kept.collect()
+}
+
+/// Settings without ours. Those in our block that any server understands stay, as lines of the operator's own.
+fn settings(text: &str) -> String {
+    let ours = |line: &&str| {
+        let name = name_of(line);
+        name.starts_with(OWN_PREFIX)
+            || SET_BY_KEEPER.contains(&name.as_str())
+            || line.starts_with(conf::BEGIN)
+            || line.starts_with(conf::END)
+    };
+    text.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n")).collect()
 }
 
 fn without_library(list: &str) -> String {
@@ -124,8 +162,8 @@ mod tests {
                     shared_preload_libraries = 'pg_autoctl, pg_stat_statements'\npg_autoctl.group = '0'\n# pg_autoctl end\n";
         let expected =
             "max_connections = 7\n\nport = '6001'\nshared_preload_libraries = 'pg_stat_statements'\n";
-        assert_eq!(settings(text), expected);
-        assert_eq!(settings(expected), expected);
+        assert_eq!(settings(&without_our_library(text)), expected);
+        assert_eq!(settings(&without_our_library(expected)), expected);
     }
 
     #[test]

@@ -43,11 +43,9 @@ pub fn run(args: &Args, context: &Context) -> Result<View> {
     let part = context.part(&context.postgres()?);
     if Identity::read(pgdata)?.is_none() && !matches!(part, Ok(Part::Monitor)) {
         // Nothing to be asked of a monitor: an earlier call has come this far, or it never was one.
-        if args.keep_running {
-            if matches!(part, Ok(Part::Node)) {
-                ordinary::make(pgdata, &context.postgres()?)?;
-            }
-            restart_without_library(context)?;
+        let postgres = context.postgres()?;
+        if args.keep_running && ordinary::is_unfinished(pgdata, &postgres)? {
+            make_ordinary(context, &context.state_dir(&postgres)?)?;
         }
         return Ok(outcome(None, false, format!("\"{}\" holds no node", pgdata.display())));
     }
@@ -100,9 +98,7 @@ fn own(args: &Args, context: &Context) -> Result<View> {
         if !monitor.states(&state.formation, Some(state.group))?.is_empty() {
             durable::touch(&pgdata.join("standby.signal"))?;
         }
-        ordinary::make(pgdata, &postgres)?;
-        forget(pgdata, &state_dir)?;
-        restart_without_library(context)?;
+        make_ordinary(context, &state_dir)?;
         format!(
             "node {} is dropped; what is left in \"{}\" is an ordinary server",
             state.node,
@@ -158,6 +154,23 @@ fn keep_it_running(pgdata: &Path) -> Result<()> {
         .hint("is it set in postgresql.conf or on the server's command line? Nothing was dropped yet"))
 }
 
+/// With the library its keeper goes, which would judge by what is taken away, and set it again.
+fn make_ordinary(context: &Context, state_dir: &StateDir) -> Result<()> {
+    let (pgdata, postgres) = (context.cluster()?, context.postgres()?);
+    // From here on the directory holds no node, and a command that was interrupted begins again with what is left of one.
+    forget(pgdata, state_dir)?;
+    ordinary::unload(pgdata, &postgres)?;
+    restart_without_library(context)?;
+    ordinary::make(pgdata, &postgres)?;
+    if pgdata.join("standby.signal").exists() {
+        info!(
+            "it is read-only and follows nobody; to make it writable: pg_ctl promote -D {}",
+            pgdata.display()
+        );
+    }
+    Ok(())
+}
+
 /// The one restart by which the library goes. A server without it is left alone.
 fn restart_without_library(context: &Context) -> Result<()> {
     let (pgdata, postgres) = (context.cluster()?, context.postgres()?);
@@ -168,14 +181,7 @@ fn restart_without_library(context: &Context) -> Result<()> {
     info!("restarts the server once, to be rid of {KEEPER_LIBRARY}; its sessions end");
     let log = StateDir::beside(pgdata).path().join("log");
     let log = if log.is_dir() { log.join("start.log") } else { pgdata.join("start.log") };
-    postgres.restart(&running, pgdata, &log)?;
-    if pgdata.join("standby.signal").exists() {
-        info!(
-            "it is read-only and follows nobody; to make it writable: pg_ctl promote -D {}",
-            pgdata.display()
-        );
-    }
-    Ok(())
+    postgres.restart(&running, pgdata, &log)
 }
 
 /// Its keeper may have begun with it already.

@@ -85,3 +85,27 @@ fn adoption_is_killed_at_every_step() {
     tell(&format!("killed at {points} points"));
     check_logs(&cluster);
 }
+
+/// Whatever the last attempt has left, the repetition makes an ordinary server of it, which its keeper does not stop.
+#[test]
+fn leaving_is_killed_at_every_step() {
+    let cluster = Cluster::pair("cutdrop");
+    let (primary, secondary) = (cluster.node(1).clone(), cluster.node(2).clone());
+    let mut leave = cluster.pg_autoctl();
+    leave.args(["drop", "node", "--keep-running"]).env("PGDATA", &secondary.pgdata);
+    let points = cut_everywhere(&cluster.monitor.account, "drop node --keep-running", &leave);
+    tell(&format!("killed at {points} points"));
+    let output = cluster.run(&mut leave);
+    assert!(text(&output).contains("holds no node"), "a complete one says so: {}", text(&output));
+
+    if secondary.running().is_none() {
+        // The command was killed in the middle of the restart, and cannot know that the server ran.
+        secondary.start();
+    }
+    let configured = "SELECT count(*) FROM pg_file_settings WHERE name LIKE 'pg\\_autoctl.%' OR setting LIKE '%pg_autoctl%'";
+    assert_eq!(secondary.superuser("postgres", configured).as_deref(), Ok("0"));
+    assert_eq!(secondary.superuser("postgres", "SHOW primary_conninfo").as_deref(), Ok(""));
+    assert_eq!(secondary.superuser("postgres", "SELECT pg_is_in_recovery()").as_deref(), Ok("t"));
+    primary.sql("INSERT INTO ledger VALUES (-1)").expect("the primary writes alone");
+    check_logs(&cluster);
+}
