@@ -4,6 +4,7 @@ mod checkpoint;
 mod child;
 mod fence;
 mod follow;
+mod hand_over;
 mod hba;
 mod leave;
 mod pledge;
@@ -20,6 +21,7 @@ pub mod wal_end;
 pub use checkpoint::Checkpointer;
 pub use fence::put_up as put_up_fence;
 pub use follow::cut_off;
+pub use hand_over::Preparation;
 pub use hba::{Names, Written as HbaWritten, ensure as admit};
 pub use promote::switch_point;
 pub use restart::as_writer as become_writer;
@@ -99,6 +101,7 @@ pub fn io_trouble(doing: &str, error: std::io::Error) -> Trouble {
 /// Does one action.
 pub async fn run(action: Action, keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
     match action {
+        Action::PrepareHandOver => hand_over::prepare(keeper).await,
         Action::RaiseFence => fence::raise_action(keeper),
         Action::SayGoodbye => keeper.say_goodbye().await,
         Action::RestartAsStandby => restart::as_standby(keeper).await,

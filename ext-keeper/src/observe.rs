@@ -39,12 +39,7 @@ pub struct Facts {
 /// Looks once. The checkpoint's timeline comes from the last time that somebody asked.
 pub fn look(checkpoint_timeline: Timeline) -> Facts {
     let in_recovery = pg::in_recovery();
-    let (end, timeline) = if in_recovery {
-        let replayed = pg::replay_lsn_and_timeline();
-        receiver::flushed_upto().map_or(replayed, |flushed| flushed.max(replayed))
-    } else {
-        pg::flush_lsn_and_timeline()
-    };
+    let (end, timeline) = if in_recovery { end_in_recovery() } else { pg::flush_lsn_and_timeline() };
     let status = postmaster_status();
     Facts {
         in_recovery,
@@ -58,6 +53,11 @@ pub fn look(checkpoint_timeline: Timeline) -> Facts {
         followers: followers(),
         fenced: fence::is_up(),
     }
+}
+
+fn end_in_recovery() -> (Lsn, Timeline) {
+    let replayed = pg::replay_lsn_and_timeline();
+    receiver::flushed_upto().map_or(replayed, |flushed| flushed.max(replayed))
 }
 
 /// The file that the boot guard set, or left alone, for this life.
@@ -84,17 +84,19 @@ fn followers() -> BTreeSet<NodeId> {
         .collect()
 }
 
-/// Returns when something has come that decisions wait for and that nobody rings for: the server lets sessions in, or one of
-/// `expected` follows. Looks only while there is something to wait for.
+/// Returns when something has come that decisions wait for and that nobody rings for: the server lets sessions in, one of
+/// `expected` follows, or a receiver that had to prove itself has brought WAL. Looks only while there is something to wait for.
 pub async fn news_since(before: &Facts, expected: &BTreeSet<NodeId>) {
     let missing = !before.in_recovery && !expected.is_subset(&before.followers);
-    if before.accepting && !missing {
+    let unproven = before.receiver == Receiver::Lost && receiver::is_streaming();
+    if before.accepting && !missing && !unproven {
         return std::future::pending().await;
     }
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let opened = !before.accepting && is_accepting();
-        if opened || (missing && followers() != before.followers) {
+        let fed = unproven && Some(end_in_recovery().0) > before.end;
+        if opened || fed || (missing && followers() != before.followers) {
             return;
         }
     }

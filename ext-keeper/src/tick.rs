@@ -73,12 +73,16 @@ pub struct Keeper {
     pub wal_end: WalEnd,
     /// The end of WAL after the pledge.
     pub pledged_end: Option<(Lsn, Timeline)>,
+    /// When it pledged, or this life began.
+    pub pledged_at: Instant,
     /// A rule on its way.
     pub covering: Option<act::Covering>,
     /// When the processes of the server were last asked to read the rule.
     pub reminded: Option<Instant>,
     /// Until when the newest grant runs, on CLOCK_BOOTTIME.
     pub granted_until: Option<u64>,
+    /// A hand-over that is being prepared.
+    pub preparation: Option<act::Preparation>,
     /// The slots as made in this life.
     pub slots: Option<act::SlotsMade>,
     /// Why a copy could not be made when that was last looked at.
@@ -135,9 +139,11 @@ impl Keeper {
             own_door: beside.own_door,
             wal_end: WalEnd::default(),
             pledged_end: None,
+            pledged_at: Instant::now(),
             covering: None,
             reminded: None,
             granted_until: None,
+            preparation: None,
             slots: None,
             in_the_way: None,
             accounts_made: false,
@@ -339,6 +345,8 @@ impl Keeper {
         {
             fence::extend_lease(until);
         }
+        // The next hand-over is prepared anew.
+        self.preparation = self.preparation.filter(|_| told.goal == State::Draining);
         self.accepts = told.offer.filter(|_| accepts_offer(&self.memory.rule, &self.facts.followers));
         // Last: what goes wrong here must not keep the goal from being known.
         let kept = self.keep_passwords(&told);

@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// What takes a few milliseconds is looked at again after this, and then less and less often.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+/// But never more seldom.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// What is polled beside the ticks, and shared with them.
 #[derive(Clone)]
@@ -135,7 +137,7 @@ async fn keep(slot: &mut Option<Keeper>, beside: &Beside, stir: &Notify) {
             }
             Again::Soon => {
                 let next = Instant::now() + look;
-                look = (look * 3 / 2).min(gucs::heartbeat_period());
+                look = (look * 3 / 2).min(LAST_LOOK);
                 next
             }
             Again::Later => {

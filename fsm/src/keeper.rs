@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 /// One thing for the keeper to do. Only data: `ext-keeper` does it, one function an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
+    /// While the lease lasts, have as little as possible to do between fence and shutdown: try the configuration of the next life, and
+    /// make a checkpoint.
+    PrepareHandOver,
     /// Nothing commits here any more; an unleased state is left durably.
     RaiseFence,
     /// Tell the monitor at once that the fence is up and the server is going down.
@@ -116,7 +119,7 @@ pub const TABLE: &[Transition] = &[
                  why: "the lease goes on while a new rule's members catch up" },
     Transition { from: NOT_WRITING, to: Primary,     actions: &[BecomeWriter, EnsureSlots, ApplyRule, EnterLeased, Checkpoint],
                  why: "recorded as the writer; its rule was in force before it promoted" },
-    Transition { from: ANY,         to: Draining,    actions: &[RaiseFence, SayGoodbye, RestartAsStandby],
+    Transition { from: ANY,         to: Draining,    actions: &[PrepareHandOver, RaiseFence, SayGoodbye, RestartAsStandby],
                  why: "a planned hand-over: the members get the last WAL" },
     Transition { from: ANY,         to: Demoted,     actions: &[RaiseFence, RestartAsStandby, CutOff],
                  why: "no longer the writer, and nobody to follow yet" },

@@ -17,6 +17,18 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
+    /// Asks for one, unless one is being made.
+    pub fn ask(&self) {
+        if !self.busy.replace(true) {
+            self.wanted.notify_one();
+        }
+    }
+
+    /// One is being made.
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
     /// Serves requests for as long as it is polled; rings `done` after each.
     pub async fn serve(&self, done: &Notify) {
         loop {
@@ -38,9 +50,8 @@ async fn make() -> Result<(), crate::session::SqlError> {
 
 /// Asks for one unless the last one was made on this timeline already.
 pub fn ask(keeper: &mut Keeper) -> Result<Outcome, Trouble> {
-    let needed = keeper.facts.checkpoint_timeline != keeper.facts.timeline;
-    if needed && !keeper.checkpointer.busy.replace(true) {
-        keeper.checkpointer.wanted.notify_one();
+    if keeper.facts.checkpoint_timeline != keeper.facts.timeline {
+        keeper.checkpointer.ask();
     }
     Ok(Outcome::Done)
 }

@@ -4,7 +4,11 @@ use super::{Outcome, Trouble, follow};
 use crate::shared::gate;
 use crate::tick::Keeper;
 use fsm::message::Assignment;
-use fsm::state::State;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// An election is over before that, and its winner has better things to do than to change settings.
+const TIDY_AFTER: Duration = Duration::from_secs(1);
 
 /// In this order: the pledge on the disk, the gate closed, then the end of WAL.
 pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
@@ -13,6 +17,7 @@ pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
     }
     if keeper.memory.pledge < told.term {
         keeper.pledged_end = None;
+        keeper.pledged_at = Instant::now();
         keeper.memory.keep(|state| state.pledge = told.term)?;
     }
     gate::close();
@@ -21,8 +26,8 @@ pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
             "the replay has not read all local WAL yet, so its end is not known".to_owned(),
         ));
     }
-    // Told first, tidied up afterwards: an election waits for this report.
-    if keeper.memory.role == State::ReportLsn {
+    // The gate is enough; without the setting the receiver does not come to it over and over again.
+    if keeper.pledged_at.elapsed() >= TIDY_AFTER {
         follow::cut_off(keeper).await?;
     }
     Ok(Outcome::Done)

@@ -1,6 +1,6 @@
 //! Promotion, fenced; and what was promoted in which term: durably before it is made, and before it is told.
 use super::wal_end::end_after_pledge;
-use super::{Outcome, Trouble, io_trouble};
+use super::{Outcome, Trouble, io_trouble, slots};
 use crate::pg;
 use crate::shared::fence;
 use crate::tick::{Keeper, UNRECORDED};
@@ -36,7 +36,7 @@ pub async fn promote(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, 
         let left = *announced.get_or_insert(present);
         if present <= left {
             announce(keeper, told, left)?;
-            if !leave_recovery().await? {
+            if !leave_recovery(keeper, told).await? {
                 return Ok(Outcome::Soon("the server is replaying its WAL before it promotes".to_owned()));
             }
             pg::flush_lsn_and_timeline().1
@@ -68,18 +68,26 @@ fn announce(keeper: &mut Keeper, told: &Assignment, left: Timeline) -> Result<()
     })
 }
 
-/// What pg_promote() does, without needing a connection. False: it takes longer.
-async fn leave_recovery() -> Result<bool, Trouble> {
+/// What pg_promote() does, without needing a connection. False: it takes longer. Meanwhile the slots are made that those who
+/// follow the writer come by: nobody has to wait for their fsyncs afterwards.
+async fn leave_recovery(keeper: &mut Keeper, told: &Assignment) -> Result<bool, Trouble> {
     // It has clients that read, and goes on serving them until it is recorded, unless that takes too long.
     fence::count_from_now();
     std::fs::write(pg::data_dir().join("promote"), "")
         .map_err(|error| io_trouble("write the promote file", error))?;
     pg::signal_postmaster(libc::SIGUSR1).map_err(|error| io_trouble("ask for the promotion", error))?;
-    for _ in 0..LOOKS {
-        if !pg::in_recovery() {
-            return Ok(true);
+    let left = async {
+        for _ in 0..LOOKS {
+            if !pg::in_recovery() {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    let ((), made) = tokio::join!(left, slots::ensure_for_peers(keeper, &told.peers));
+    if let Err(error) = made {
+        // The writer makes them too, once it is recorded.
+        pg::log(&error.why);
     }
     Ok(!pg::in_recovery())
 }

@@ -61,7 +61,9 @@ pub async fn with_copy(keeper: &mut Keeper, phase: &Phase, purpose: &str) -> Res
 }
 
 async fn in_place(keeper: &mut Keeper, purpose: &str) -> Result<Outcome, Trouble> {
-    check_configuration().await?;
+    if !keeper.preparation.is_some_and(|preparation| preparation.has_tried_configuration()) {
+        check_configuration().await?;
+    }
     ask(keeper, purpose)
 }
 
@@ -75,7 +77,7 @@ fn ask(keeper: &mut Keeper, purpose: &str) -> Result<Outcome, Trouble> {
 }
 
 /// A life that cannot start is a dead node, so the configuration is tried before the present one ends.
-async fn check_configuration() -> Result<(), Trouble> {
+pub async fn check_configuration() -> Result<(), Trouble> {
     let arguments = std::fs::read(format!("/proc/{}/cmdline", pg::postmaster_pid()))
         .map_err(|e| io_trouble("read the server's arguments", e))?;
     let arguments = arguments.split(|byte| *byte == 0).skip(1).filter(|argument| !argument.is_empty());

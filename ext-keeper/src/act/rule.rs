@@ -91,6 +91,10 @@ async fn write(keeper: &mut Keeper, rule: &Rule) -> Result<Option<u32>, Trouble>
     };
     // Can have come with a copy of another node's files, and would refuse every write.
     wanted.push((Key::DefaultTransactionReadOnly, None));
+    if keeper.memory.role.writes() {
+        // It followed somebody once. Not in the way of the first write.
+        wanted.push((Key::PrimaryConninfo, Some(String::new())));
+    }
     settings.make(local, &wanted).await?;
     Ok(number)
 }

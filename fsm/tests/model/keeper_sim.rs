@@ -108,7 +108,7 @@ impl Sim<'_> {
                 (me.fence, me.holds) = (Fence::Lapsed, false);
             }),
             // The report that follows says it: a fence is up, a server is not in recovery yet.
-            Action::SayGoodbye | Action::EnsureAccounts => Outcome::Done,
+            Action::PrepareHandOver | Action::SayGoodbye | Action::EnsureAccounts => Outcome::Done,
             Action::EnsureSlots => self.change(|me| me.disk.slots = true),
             Action::RestartAsStandby => self.restart(false),
             Action::BecomeWriter => self.restart(true),
