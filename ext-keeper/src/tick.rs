@@ -107,7 +107,7 @@ pub struct Keeper {
     stream: stream::Stream,
     hunger: Option<supply::Hunger>,
     /// Something was kept that the monitor waits to hear of.
-    news: bool,
+    pub news: bool,
 }
 
 impl Keeper {

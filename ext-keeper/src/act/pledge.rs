@@ -1,14 +1,10 @@
 //! The pledge: no acknowledgement for an older term leaves this node any more (law 6, design section 7).
 use super::wal_end::end_after_pledge;
-use super::{Outcome, Trouble, follow};
+use super::{Outcome, Trouble};
 use crate::shared::gate;
 use crate::tick::Keeper;
 use fsm::message::Assignment;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// An election is over before that, and its winner has better things to do than to change settings.
-const TIDY_AFTER: Duration = Duration::from_secs(1);
 
 /// In this order: the pledge on the disk, the gate closed, then the end of WAL.
 pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, Trouble> {
@@ -25,10 +21,6 @@ pub async fn pledge(keeper: &mut Keeper, told: &Assignment) -> Result<Outcome, T
         return Ok(Outcome::Soon(
             "the replay has not read all local WAL yet, so its end is not known".to_owned(),
         ));
-    }
-    // The gate is enough; without the setting the receiver does not come to it over and over again.
-    if keeper.pledged_at.elapsed() >= TIDY_AFTER {
-        follow::cut_off(keeper).await?;
     }
     Ok(Outcome::Done)
 }

@@ -68,6 +68,7 @@ pub async fn put_in_force(keeper: &mut Keeper, rule: &Rule, goal: State) -> Resu
             return Ok(Outcome::Soon(format!("the members have not flushed the WAL up to {up_to} yet")));
         }
     }
+    keeper.news |= new;
     keeper.memory.keep(|state| state.rule = rule.clone())?;
     Ok(Outcome::Done)
 }

@@ -10,6 +10,8 @@ use fsm::units::Lsn;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Longer than most elections take.
+const ELECTION: Duration = Duration::from_secs(1);
 /// Time for several attempts of a receiver, none of which got any WAL.
 const HUNGRY: Duration = Duration::from_secs(6);
 /// A standby that streams nothing for longer than this says so. And one that may get WAL from an archive has had the time to.
@@ -24,9 +26,12 @@ pub struct Hunger {
 }
 
 impl Keeper {
-    /// Behind a closed gate a receiver can only fail, with a line in the log each time. A state just reached is told first.
+    /// Behind a closed gate a receiver can only fail, with a line in the log each time. A state just reached is told first, and
+    /// most elections are over before a winner or a follower would have to wait for this.
     pub(super) async fn quieten_receiver(&mut self, again: Again) -> Result<(), Trouble> {
-        if again != Again::Now && self.facts.in_recovery && !self.restarting && !gate::is_open() {
+        let is_early = self.pledged_at.elapsed() < ELECTION;
+        if again != Again::Now && !is_early && self.facts.in_recovery && !self.restarting && !gate::is_open()
+        {
             act::cut_off(self).await?;
         }
         Ok(())
