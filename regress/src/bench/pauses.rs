@@ -38,11 +38,11 @@ pub enum Patience {
     Impatient,
 }
 
-/// A client that writes every millisecond, and turns away from a server that does not answer.
+/// A client that writes every millisecond, turns away from a server that does not answer, and looks for the writer every 5 ms.
 pub(super) const CLIENT: Manner = Manner {
     writers: 1,
     pace: Duration::from_millis(1),
-    retry: Duration::from_millis(1),
+    retry: Duration::from_millis(5),
     patience: Duration::from_millis(250),
 };
 
@@ -136,11 +136,17 @@ impl End {
 fn play(end: End, cluster: &Cluster, ledger: &Ledger) -> (f64, f64) {
     let primary = cluster.wait_settled_within(REJOIN);
     cluster.forget_failovers();
-    // Opened before: looking must not cost the machine more than it must.
     let monitor = Session::open(&cluster.monitor_config()).expect("the monitor answers");
     wait_for_rows(ledger);
-    let since = Instant::now();
+    let (since, failed) = (Instant::now(), ledger.unknown());
     let tree = strike(end, cluster, primary);
+    // Nobody is asked during the pause: looking costs the machine something, too.
+    wait::until("a write fails", FAILOVER, || match ledger.unknown() {
+        now if now > failed => Ok(()),
+        now => Err(now),
+    });
+    wait_for_rows(ledger);
+    let pause = ledger.longest_pause(since);
     wait::until("another node writes", FAILOVER, || {
         let states = cluster.states_by(&monitor).map_err(|error| error.to_string())?;
         let writes = ["primary", "wait_primary"];
@@ -151,8 +157,6 @@ fn play(end: End, cluster: &Cluster, ledger: &Ledger) -> (f64, f64) {
         });
         if other { Ok(()) } else { Err(format!("{states:?}")) }
     });
-    wait_for_rows(ledger);
-    let pause = ledger.longest_pause(since);
     let since = if end == End::Switchover { since } else { Instant::now() };
     come_back(end, cluster, primary, &tree);
     cluster.wait_settled_within(REJOIN);
