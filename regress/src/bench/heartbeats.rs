@@ -7,17 +7,21 @@ use crate::chaos::measure::holding;
 use crate::cluster::Cluster;
 use crate::deadlines::{STATEMENT, patient};
 use crate::server::Server;
-use crate::session::Session;
+use crate::session::{Session, secured};
 use crate::wait;
+use connection::liveness;
 use fsm::message::{Assignment, Report};
 use fsm::state::State;
 use fsm::units::{Lsn, NodeId, Timeline};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio_postgres::Statement;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+use tokio_postgres::{Client, Statement};
 
-const THREADS: usize = 8;
+const SESSIONS: usize = 8;
 /// How often each node reports when it keeps the usual pace twice over.
 const PERIOD: Duration = Duration::from_millis(500);
 const LASTING: Duration = Duration::from_secs(10);
@@ -37,25 +41,28 @@ pub fn measure(nodes: usize) -> Vec<Measurement> {
     for sql in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()", "VACUUM"] {
         cluster.monitor.superuser("pg_auto_failover", sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    let few = crowd(&cluster, &reports, nodes.div_ceil(THREADS));
+    // The processor's time is what counts here, and nodes bring their own: one thread plays them all, so that little is taken from the monitor.
+    let runtime = Builder::new_current_thread().enable_all().build().expect("building a runtime");
+    let few = crowd(&runtime, &cluster, &reports, nodes.div_ceil(SESSIONS));
     wait_for_still_wal(&cluster.monitor);
     let before = wal(&cluster.monitor);
     let begun = Instant::now();
-    let fast: usize = play(&few, as_fast_as_it_goes).into_iter().sum();
+    let fast: usize = play(&runtime, &few, |speaker, _| speaker.as_fast_as_it_goes()).into_iter().sum();
     let a_second = fast as f64 / begun.elapsed().as_secs_f64();
     let mut written = wal(&cluster.monitor) - before;
     drop(few);
     // The sessions are new, which is news.
-    let many = crowd(&cluster, &reports, 1);
+    let many = crowd(&runtime, &cluster, &reports, 1);
     wait_for_still_wal(&cluster.monitor);
     let before = wal(&cluster.monitor);
-    let paced = play(&many, at_its_pace);
+    // Spread over the period, as nodes are that know nothing of each other.
+    let paced = play(&runtime, &many, |speaker, place| {
+        speaker.at_its_pace(PERIOD.mul_f64(place as f64 / nodes as f64))
+    });
     written += wal(&cluster.monitor) - before;
     let latencies: Vec<f64> = paced.into_iter().flatten().map(|time| time.as_secs_f64() * 1000.0).collect();
-    let memory = many.iter().flatten().map(|speaker| {
-        let pid = speaker.session.backend().expect("the monitor answers").parse().expect("a PID");
-        holding(pid).expect("the backend lives").memory_kb as f64
-    });
+    let backends = play(&runtime, &many, |speaker, _| speaker.backend());
+    let memory = backends.into_iter().map(|pid| holding(pid).expect("the backend lives").memory_kb as f64);
     let memory = memory.collect();
     vec![
         Measurement::new(format!("heartbeats.{nodes}_nodes.throughput"), "heartbeats/s", vec![a_second]),
@@ -83,89 +90,127 @@ fn wait_for_still_wal(monitor: &Server) {
     });
 }
 
-/// A session with the monitor that speaks for some of the nodes.
-struct Speaker {
-    session: Session,
-    ask: Statement,
-    reports: Vec<Report>,
-}
-
 /// What every node reports once it has come to rest.
 fn register(cluster: &Cluster, nodes: usize) -> Vec<Report> {
-    let registrar = Speaker::new(cluster, &[]);
+    let registrar = Registrar::new(cluster);
     (0..nodes).map(|node| registrar.register(node)).collect()
 }
 
-/// Speakers for all nodes, each for so many of them, dealt out to the threads that play them.
-fn crowd(cluster: &Cluster, reports: &[Report], each: usize) -> Vec<Vec<Speaker>> {
-    let mut crowd: Vec<Vec<Speaker>> = (0..THREADS).map(|_| Vec::new()).collect();
-    for (at, reports) in reports.chunks(each).enumerate() {
-        crowd[at % THREADS].push(Speaker::new(cluster, reports));
-    }
-    crowd.retain(|speakers| !speakers.is_empty());
-    // An answer stands until something changes in its group: here, that another session speaks for its node.
-    play(&crowd, |speakers| {
-        for speaker in speakers {
-            speaker.reports.iter().for_each(|report| drop(speaker.report(report)));
-        }
-    });
-    crowd
+/// Speakers for all nodes, each for so many of them.
+fn crowd(runtime: &Runtime, cluster: &Cluster, reports: &[Report], each: usize) -> Vec<Arc<Speaker>> {
+    let speaker = |reports| Arc::new(runtime.block_on(Speaker::new(cluster, reports)));
+    reports.chunks(each).map(speaker).collect()
 }
 
-/// All at once, each thread with its speakers.
-fn play<T: Send>(crowd: &[Vec<Speaker>], work: impl Fn(&[Speaker]) -> T + Sync) -> Vec<T> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = crowd.iter().map(|speakers| scope.spawn(move || work(speakers))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a speaker panicked")).collect()
-    })
+/// All at once, each told its place among them.
+fn play<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    runtime: &Runtime,
+    crowd: &[Arc<Speaker>],
+    work: impl Fn(Arc<Speaker>, usize) -> F,
+) -> Vec<T> {
+    let playing = async {
+        let works = crowd.iter().enumerate().map(|(place, speaker)| work(Arc::clone(speaker), place));
+        works.collect::<JoinSet<T>>().join_all().await
+    };
+    let limit = LASTING + patient(STATEMENT);
+    let played = runtime.block_on(async { tokio::time::timeout(limit, playing).await });
+    played.expect("the monitor answers in time")
 }
 
-fn as_fast_as_it_goes(speakers: &[Speaker]) -> usize {
-    let texts = texts(speakers);
-    let begun = Instant::now();
-    let mut sent = 0;
-    while begun.elapsed() < LASTING {
-        for (speaker, text) in &texts {
-            speaker.beat(text);
-            sent += 1;
-        }
-    }
-    sent
+/// A session with the monitor, like a keeper's, that speaks for some of the nodes.
+struct Speaker {
+    client: Client,
+    ask: Statement,
+    beats: Vec<Beat>,
 }
 
-/// Twice a second from each node; how long each answer took.
-fn at_its_pace(speakers: &[Speaker]) -> Vec<Duration> {
-    let texts = texts(speakers);
-    let begun = Instant::now();
-    let mut took = Vec::new();
-    for round in 0.. {
-        let due = PERIOD * round;
-        if due >= LASTING {
-            break;
-        }
-        for (at, (speaker, text)) in texts.iter().enumerate() {
-            // Spread over the period, as nodes are that know nothing of each other.
-            let due = due + PERIOD.mul_f64(at as f64 / texts.len() as f64);
-            thread::sleep(due.saturating_sub(begun.elapsed()));
-            let sent = Instant::now();
-            speaker.beat(text);
-            took.push(sent.elapsed());
-        }
-    }
-    took
-}
-
-fn texts(speakers: &[Speaker]) -> Vec<(&Speaker, String)> {
-    let all = speakers.iter().flat_map(|speaker| speaker.reports.iter().map(move |report| (speaker, report)));
-    all.map(|(speaker, report)| (speaker, serde_json::to_string(report).expect("a report is JSON"))).collect()
+/// What a node reports, and the answer that stands until something changes in its group.
+struct Beat {
+    report: String,
+    answer: String,
 }
 
 impl Speaker {
-    fn new(cluster: &Cluster, reports: &[Report]) -> Speaker {
+    async fn new(cluster: &Cluster, reports: &[Report]) -> Speaker {
+        let mut target = secured(&cluster.monitor_config());
+        liveness::apply(&mut target.config, "-c search_path=pg_catalog");
+        let (client, connection) = target.connect().await.expect("the monitor answers");
+        // It ends with the client; what went wrong is told to the heartbeat that was under way.
+        tokio::spawn(async { drop(connection.await) });
+        let ask = client.prepare(ASK).await.expect("preparing the call");
+        let mut speaker = Speaker { client, ask, beats: Vec::new() };
+        // That another session speaks for its node is news in a group, and each change may be followed by one more.
+        for report in reports.iter().map(json) {
+            let answer = speaker.ask(&report, str::to_owned).await;
+            speaker.beats.push(Beat { report, answer });
+        }
+        speaker
+    }
+
+    async fn ask<T>(&self, report: &str, take: impl FnOnce(&str) -> T) -> T {
+        let answer = self.client.query_one(&self.ask, &[&report]).await;
+        take(answer.expect("a heartbeat is answered").get(0))
+    }
+
+    async fn beat(&self, beat: &Beat) {
+        let same = self.ask(&beat.report, |answer| answer == beat.answer).await;
+        assert!(
+            same,
+            "nothing has changed, and yet the answer to {} is no longer {}",
+            beat.report, beat.answer
+        );
+    }
+
+    async fn as_fast_as_it_goes(self: Arc<Speaker>) -> usize {
+        let begun = Instant::now();
+        let mut sent = 0;
+        while begun.elapsed() < LASTING {
+            for beat in &self.beats {
+                self.beat(beat).await;
+            }
+            sent += self.beats.len();
+        }
+        sent
+    }
+
+    /// Twice a second from each node; how long each answer took.
+    async fn at_its_pace(self: Arc<Speaker>, offset: Duration) -> Vec<Duration> {
+        let begun = Instant::now() + offset;
+        let mut took = Vec::new();
+        for due in (0..).map(|round| PERIOD * round).take_while(|due| *due < LASTING) {
+            for beat in &self.beats {
+                tokio::time::sleep_until((begun + due).into()).await;
+                let sent = Instant::now();
+                self.beat(beat).await;
+                took.push(sent.elapsed());
+            }
+        }
+        took
+    }
+
+    async fn backend(self: Arc<Speaker>) -> u32 {
+        let row = self.client.query_one("SELECT pg_backend_pid()", &[]).await;
+        row.expect("the monitor answers").get::<_, i32>(0).cast_unsigned()
+    }
+}
+
+const ASK: &str = "SELECT pgautofailover.keeper_report($1)";
+
+fn json(report: &Report) -> String {
+    serde_json::to_string(report).expect("a report is JSON")
+}
+
+/// Brings nodes into being.
+struct Registrar {
+    session: Session,
+    ask: Statement,
+}
+
+impl Registrar {
+    fn new(cluster: &Cluster) -> Registrar {
         let session = Session::open(&cluster.monitor_config()).expect("the monitor answers");
-        let ask = session.prepare("SELECT pgautofailover.keeper_report($1)").expect("preparing the call");
-        Speaker { session, ask, reports: reports.to_vec() }
+        let ask = session.prepare(ASK).expect("preparing the call");
+        Registrar { session, ask }
     }
 
     /// A lone node that has come to rest; the report that says so.
@@ -192,12 +237,7 @@ impl Speaker {
     }
 
     fn report(&self, report: &Report) -> Assignment {
-        let text = serde_json::to_string(report).expect("a report is JSON");
-        let answer = self.beat(&text);
+        let answer = self.session.text(&self.ask, &[&json(report)]).expect("a heartbeat is answered");
         serde_json::from_str(&answer).expect("an answer is JSON")
-    }
-
-    fn beat(&self, report: &str) -> String {
-        self.session.text(&self.ask, &[&report]).expect("a heartbeat is answered")
     }
 }
