@@ -5,10 +5,11 @@ use crate::pg;
 use fsm::group::{Probe, Session};
 use fsm::units::NodeId;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 thread_local! {
     /// The nodes that this backend speaks for, each with the number of its session. One, except in tests.
-    static MINE: RefCell<Vec<(NodeId, u64)>> = const { RefCell::new(Vec::new()) };
+    static MINE: RefCell<BTreeMap<NodeId, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The number of this backend's session for `node`; opened at its first report. The node must have its slot.
@@ -30,7 +31,7 @@ pub fn open(node: NodeId) -> Result<u64, Error> {
     let (number, newest) = newest.ok_or(Error::UnknownNode(node))?;
     if known.is_none() {
         let first = MINE.with_borrow_mut(|mine| {
-            mine.push((node, number));
+            mine.insert(node, number);
             mine.len() == 1
         });
         if first {
@@ -42,7 +43,7 @@ pub fn open(node: NodeId) -> Result<u64, Error> {
 
 /// The number of this backend's session for `node`, when there is one.
 pub fn number_of(node: NodeId) -> Option<u64> {
-    MINE.with_borrow(|mine| mine.iter().find(|(id, _)| *id == node).map(|(_, number)| *number))
+    MINE.with_borrow(|mine| mine.get(&node).copied())
 }
 
 /// This backend ends: its sessions are lost, and the worker hears of it now.

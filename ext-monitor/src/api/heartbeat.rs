@@ -20,6 +20,7 @@ use fsm::units::{Lsn, Millis, NodeId, RuleNumber, Term, Timeline};
 use node_files::identity;
 use pgrx::prelude::*;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// An answer that stays right while its group's generation does.
 pub struct Answer {
@@ -35,16 +36,13 @@ pub struct Answer {
 
 thread_local! {
     /// One for each node that this backend speaks for.
-    static ANSWERS: RefCell<Vec<Answer>> = const { RefCell::new(Vec::new()) };
+    static ANSWERS: RefCell<BTreeMap<NodeId, Answer>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Keeps an answer whose transaction has committed, with the group's generation by then.
 pub fn keep(answer: Answer, generation: u64) {
     let answer = Answer { generation, ..answer };
-    ANSWERS.with_borrow_mut(|answers| {
-        answers.retain(|old| old.report.node != answer.report.node);
-        answers.push(answer);
-    });
+    ANSWERS.with_borrow_mut(|answers| answers.insert(answer.report.node, answer));
 }
 
 /// What of a report has to be the same for the same answer.
@@ -93,7 +91,7 @@ fn again(report: &Report) -> Result<Option<String>, Error> {
     };
     let policy = gucs::policy();
     ANSWERS.with_borrow(|answers| {
-        let known = answers.iter().find(|answer| answer.report.node == report.node);
+        let known = answers.get(&report.node);
         let Some(answer) = known.filter(|answer| answer.policy == policy && answer.report == settled(report))
         else {
             return Ok(None);
