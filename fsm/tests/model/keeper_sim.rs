@@ -6,6 +6,7 @@ mod follow;
 
 use crate::links::Links;
 use crate::node::{Fence, Node, Reader, Record};
+use crate::shared::Shared;
 use fsm::keeper::{Action, Step, plan};
 use fsm::message::{Assignment, Promotion, Receiver};
 use fsm::rule::Rule;
@@ -38,12 +39,12 @@ enum Outcome {
 }
 
 /// The members that get the WAL of node `n` and whose replies arrive.
-pub fn streaming(nodes: &[Node], n: usize, links: Links) -> BTreeSet<NodeId> {
+pub fn streaming(nodes: &[Shared<Node>], n: usize, links: Links) -> BTreeSet<NodeId> {
     let me = &nodes[n];
     if !me.alive {
         return BTreeSet::new();
     }
-    let streams = |(m, other): &(usize, &Node)| {
+    let streams = |(m, other): &(usize, &Shared<Node>)| {
         *m != n
             && other.alive
             && links.stands(n, *m)
@@ -55,7 +56,7 @@ pub fn streaming(nodes: &[Node], n: usize, links: Links) -> BTreeSet<NodeId> {
 
 /// The server and the keeper of node `n`, among the others.
 pub struct Sim<'a> {
-    pub nodes: &'a mut [Node],
+    pub nodes: &'a mut [Shared<Node>],
     pub n: usize,
     pub links: Links,
     pub mistakes: Mistakes,
@@ -69,7 +70,11 @@ pub fn place(id: NodeId) -> usize {
 }
 
 impl Sim<'_> {
-    fn me(&mut self) -> &mut Node {
+    fn me(&self) -> &Node {
+        &self.nodes[self.n]
+    }
+
+    fn me_mut(&mut self) -> &mut Node {
         &mut self.nodes[self.n]
     }
 
@@ -82,7 +87,7 @@ impl Sim<'_> {
         let me = &self.nodes[self.n];
         let Some(told) = me.told.clone().filter(|_| me.alive && !me.stopping) else { return false };
         if let Some(number) = told.offer.filter(|_| self.mistakes.offer_is_taken_unasked) {
-            let me = self.me();
+            let me = self.me_mut();
             (me.disk.names, me.fence) = (Rule { number, ..Rule::default() }, Fence::Unleased);
             return false;
         }
@@ -98,7 +103,9 @@ impl Sim<'_> {
             }
         }
         let reached = self.me().disk.role != told.goal;
-        self.me().disk.role = told.goal;
+        if reached {
+            self.me_mut().disk.role = told.goal;
+        }
         reached
     }
 
@@ -130,9 +137,13 @@ impl Sim<'_> {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Node)) -> Outcome {
-        let before = self.me().clone();
-        change(self.me());
-        if *self.me() == before { Outcome::Done } else { Outcome::Changed }
+        let before = self.nodes[self.n].clone();
+        change(self.me_mut());
+        if self.nodes[self.n] != before {
+            return Outcome::Changed;
+        }
+        self.nodes[self.n] = before;
+        Outcome::Done
     }
 
     /// In place. A fast shutdown sends the last WAL to whoever streams.
@@ -146,7 +157,7 @@ impl Sim<'_> {
             self.hand_over();
         }
         let mistakes = Mistakes { start_opens_the_fence: false, ..self.mistakes };
-        self.me().boot(as_writer, mistakes);
+        self.me_mut().boot(as_writer, mistakes);
         Outcome::Changed
     }
 
@@ -163,7 +174,8 @@ impl Sim<'_> {
     pub fn lose_followers(&mut self) {
         let (id, n, links) = (self.me().id, self.n, self.links);
         for (m, other) in self.nodes.iter_mut().enumerate() {
-            if m != n && links.stands(n, m) && other.disk.upstream == Some(id) {
+            let follows = other.disk.upstream == Some(id) && other.receiver == Receiver::Streaming;
+            if m != n && links.stands(n, m) && follows {
                 other.lose_upstream();
             }
         }
@@ -196,7 +208,7 @@ impl Sim<'_> {
     fn write_names(&mut self, rule: &Rule) {
         let followers = self.streaming();
         let late = self.late_readers;
-        let me = self.me();
+        let me = self.me_mut();
         // In a moment commits wait for nobody: contact with the members of the rule before proves nothing any more.
         me.holds &= !rule.is_empty();
         let before = std::mem::replace(&mut me.disk.names, rule.clone());
@@ -210,19 +222,19 @@ impl Sim<'_> {
     }
 
     fn enter_leased(&mut self, told: &Assignment) -> Outcome {
-        let me = self.me();
-        let was_unleased = me.fence == Fence::Unleased;
-        let before = me.clone();
-        me.recorded(told.term);
-        if told.lease.is_some() {
-            (me.fence, me.holds) = (Fence::Leased, true);
-        } else if was_unleased || me.disk.role != State::Primary {
-            me.fence = if was_unleased { Fence::Lapsed } else { me.fence };
-            return if *me == before { Outcome::Waits } else { Outcome::Changed };
-        } else {
-            me.holds = true;
-        }
-        if *me == before { Outcome::Done } else { Outcome::Changed }
+        let was_unleased = self.me().fence == Fence::Unleased;
+        let waits = told.lease.is_none() && (was_unleased || self.me().disk.role != State::Primary);
+        let outcome = self.change(|me| {
+            me.recorded(told.term);
+            if told.lease.is_some() {
+                (me.fence, me.holds) = (Fence::Leased, true);
+            } else if was_unleased {
+                me.fence = Fence::Lapsed;
+            } else if !waits {
+                me.holds = true;
+            }
+        });
+        if waits && matches!(outcome, Outcome::Done) { Outcome::Waits } else { outcome }
     }
 
     fn pledge(&mut self, told: &Assignment) -> Outcome {
@@ -246,6 +258,7 @@ impl Sim<'_> {
         if me.disk.pledge != told.term {
             return Outcome::Waits;
         }
+        let me = self.me_mut();
         // Durably before it happens: a crash in the middle must not leave a history that nobody knows of.
         if noted.is_none() && !afterwards {
             me.disk.promotion =

@@ -1,4 +1,5 @@
 //! Keepers and one monitor, every order of events there can be, within a number of faults.
+mod decisions;
 mod deep;
 mod keeper_sim;
 mod links;
@@ -10,6 +11,7 @@ mod one_writer;
 mod pairs;
 mod settles;
 mod setup;
+mod shared;
 mod story;
 mod taken_down;
 mod threes;

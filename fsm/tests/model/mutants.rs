@@ -86,7 +86,7 @@ fn an_election_from_an_unleased_state() {
     });
     let rules: Vec<Rule> =
         gone.iter().zip(&pledges).map(|(a, b)| if a.name == "enough pledges" { *b } else { *a }).collect();
-    assert!(breaks(no_lost_commit::NAME, Setup { rules, ..Setup::of(PAIR, FAULTS) }));
+    assert!(breaks(no_lost_commit::NAME, Setup::of(PAIR, FAULTS).by(rules)));
 }
 
 /// An asynchronous group: pledges alone do not stop the old writer.
@@ -96,7 +96,7 @@ fn an_election_that_does_not_wait_for_the_lease() {
         let group = Group { granted_until: fsm::units::Moment(0), ..facts.group.clone() };
         rule("enough pledges", &Facts { group: &group, ..*facts })
     });
-    assert!(breaks(one_writer::NAME, Setup { rules, synchronous: false, ..Setup::of(PAIR, FAULTS) }));
+    assert!(breaks(one_writer::NAME, Setup { synchronous: false, ..Setup::of(PAIR, FAULTS) }.by(rules)));
 }
 
 /// The server may be taken down before the primary has confirmed that no commit waits for it.
@@ -108,7 +108,7 @@ fn a_server_that_is_taken_down_too_early() {
         waits.goal = State::Maintenance;
         Some(group)
     });
-    assert!(breaks(taken_down::NAME, Setup { rules, ..Setup::of(PAIR, MAINTENANCE) }));
+    assert!(breaks(taken_down::NAME, Setup::of(PAIR, MAINTENANCE).by(rules)));
 }
 
 /// The primary is told to write alone for a maintenance, and the monitor does not keep that nobody is eligible from here on.
@@ -117,7 +117,7 @@ fn a_maintenance_that_leaves_the_standby_eligible() {
     let rules = with("write alone by an operator's word", |facts| {
         rule("write alone by an operator's word", facts).map(|group| Group { unleased: false, ..group })
     });
-    assert!(breaks(no_lost_commit::NAME, Setup { rules, ..Setup::of(PAIR, MAINTENANCE) }));
+    assert!(breaks(no_lost_commit::NAME, Setup::of(PAIR, MAINTENANCE).by(rules)));
 }
 
 /// One walsender goes by names that the confirmed rule does not have any more.

@@ -2,6 +2,7 @@
 use crate::Cluster;
 use crate::keeper_sim::place;
 use crate::node::Node;
+use crate::shared::Shared;
 use crate::world::World;
 use stateright::Property;
 
@@ -12,9 +13,10 @@ pub const HISTORIES: &str = "nobody streams from another history than its own";
 pub fn property() -> Property<Cluster> {
     Property::always(NAME, |cluster, world: &World| {
         let writer = world.group.reign().map(|reign| reign.writer);
-        let is_writer = |node: &&Node| Some(node.id) == writer;
-        let kept =
-            |node: &Node| node.is_idle_image() || world.acknowledged.iter().all(|commit| node.has(*commit));
+        let is_writer = |node: &&Shared<Node>| Some(node.id) == writer;
+        let kept = |node: &Shared<Node>| {
+            node.is_idle_image() || world.acknowledged.iter().all(|commit| node.has(*commit))
+        };
         // Who that is, a restored monitor does not know before everybody has reported.
         !cluster.setup.synchronous
             || world.group.behind

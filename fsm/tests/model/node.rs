@@ -1,5 +1,6 @@
 //! One node as it is: what survives a crash of it, and what does not.
 use crate::keeper_sim::Mistakes;
+use crate::shared::Shared;
 use fsm::keeper::{Method, accepts, accepts_offer, rejoin};
 use fsm::message::{Assignment, Promotion, Receiver, Report, Upstream};
 use fsm::rule::Rule;
@@ -84,7 +85,7 @@ pub struct Node {
     pub starves: bool,
     /// It got WAL that does not continue its own.
     pub mixed_histories: bool,
-    pub told: Option<Assignment>,
+    pub told: Option<Shared<Assignment>>,
     /// Commits whose clients wait for an answer.
     pub waiting: Vec<u8>,
     /// Who still goes by an earlier rule than `disk.names`, and by which.
@@ -231,7 +232,7 @@ impl Node {
     }
 
     /// An answer has come.
-    pub fn hear(&mut self, told: Assignment) {
+    pub fn hear(&mut self, told: Shared<Assignment>) {
         if self.stopping || told.incomplete || !accepts(self.disk.term, &told) {
             return;
         }

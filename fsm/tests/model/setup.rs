@@ -1,7 +1,9 @@
 //! What a search is about: who is there at the beginning, what may go wrong, and how often.
+use crate::decisions::Decisions;
 use crate::keeper_sim::Mistakes;
 use fsm::monitor::{RULES, Rule};
 use fsm::policy::Policy;
+use std::sync::Arc;
 
 /// What may go wrong, or be asked for. All of it at once would be too many situations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,7 @@ pub struct Setup {
     pub wishes: u8,
     /// How many clients commit.
     pub commits: u8,
-    pub rules: Vec<Rule>,
+    pub decisions: Arc<Decisions>,
     pub mistakes: Mistakes,
     pub policy: Policy,
 }
@@ -99,6 +101,7 @@ pub struct Setup {
 impl Setup {
     /// Nodes of equal rank under the rules as they are, with two faults.
     pub fn of(priorities: &'static [u8], troubles: &'static [Trouble]) -> Setup {
+        let policy = Policy::default();
         Setup {
             priorities,
             synchronous: true,
@@ -107,10 +110,16 @@ impl Setup {
             faults: 2,
             wishes: 1,
             commits: 1,
-            rules: RULES.to_vec(),
+            decisions: Arc::new(Decisions::by(RULES.to_vec(), policy)),
             mistakes: Mistakes::default(),
-            policy: Policy::default(),
+            policy,
         }
+    }
+
+    /// The same under other rules.
+    pub fn by(self, rules: Vec<Rule>) -> Setup {
+        let decisions = Arc::new(Decisions::by(rules, self.policy));
+        Setup { decisions, ..self }
     }
 
     pub fn has(&self, trouble: Trouble) -> bool {

@@ -1,6 +1,7 @@
 //! A node whose server may be taken down is missed by nobody: no binding rule names it, and the primary waits for others.
 use crate::Cluster;
 use crate::node::Node;
+use crate::shared::Shared;
 use crate::world::World;
 use fsm::state::State;
 use stateright::Property;
@@ -11,10 +12,10 @@ pub fn property() -> Property<Cluster> {
     Property::always(NAME, |_, world: &World| {
         let named = world.group.members();
         let writer = world.group.reign().map(|reign| reign.writer);
-        let writes = |node: &&Node| Some(node.id) == writer && node.alive && !node.in_recovery;
+        let writes = |node: &&Shared<Node>| Some(node.id) == writer && node.alive && !node.in_recovery;
         let mut maintained = world.group.nodes.iter().filter(|node| node.goal == State::Maintenance);
         maintained.all(|node| {
-            let waited_for = |other: &Node| other.disk.names.members.contains(&node.id);
+            let waited_for = |other: &Shared<Node>| other.disk.names.members.contains(&node.id);
             !named.contains(&node.id) && !world.nodes.iter().filter(writes).any(waited_for)
         })
     })

@@ -12,15 +12,16 @@ use crate::keeper_sim::{Mistakes, Sim, streaming};
 use crate::links::Links;
 use crate::node::{Disk, Node};
 use crate::setup::{Setup, Trouble};
+use crate::shared::Shared;
 use fsm::group::Group;
 use fsm::message::{Assignment, Receiver, Report};
 use fsm::monitor::operate;
 use fsm::state::State;
 use fsm::units::{Moment, NodeId};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 pub use events::Event;
+pub use forget::forget_what_no_rule_reads;
 pub use happen::LATER_EPOCH;
 pub use heals::Known;
 
@@ -35,16 +36,16 @@ const MOST_STEPS: u8 = 16;
 pub enum Late {
     /// With the word whether a lease given for it has run out.
     Report(usize, Box<Report>, bool),
-    Answer(usize, Box<Assignment>),
+    Answer(usize, Shared<Assignment>),
 }
 
 /// The state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    pub group: Group,
+    pub group: Shared<Group>,
     /// Its tables in the beginning, where the monitor may be put back from a copy of them.
-    pub copy: Option<Arc<Group>>,
-    pub nodes: Vec<Node>,
+    pub copy: Option<Shared<Group>>,
+    pub nodes: Vec<Shared<Node>>,
     /// The disks that can be put back.
     pub images: Vec<Option<Box<Disk>>>,
     /// From the monitor.
@@ -76,7 +77,7 @@ impl World {
         let boots = u64::from(setup.has(Trouble::OldImages) && !setup.mistakes.starts_are_not_counted);
         let group = Group { number_sync_standbys: setup.number_sync_standbys, ..Group::default() };
         let mut world = World {
-            group,
+            group: Shared::new(group),
             copy: None,
             nodes: Vec::new(),
             images: vec![None; size],
@@ -91,7 +92,7 @@ impl World {
             wishes: 0,
         };
         for (n, priority) in setup.priorities.iter().enumerate() {
-            world.nodes.push(Node::new(id(n), n > 0, boots));
+            world.nodes.push(Shared::new(Node::new(id(n), n > 0, boots)));
             operate::register(&mut world.group, id(n), *priority, setup.synchronous, &setup.policy, NOW)
                 .expect("a primary is there");
             for _ in 0..10 {
@@ -99,7 +100,7 @@ impl World {
             }
         }
         assert!(world.is_settled(setup), "the group is not born: {world:#?}");
-        world.copy = setup.has(Trouble::RestoredMonitor).then(|| Arc::new(world.group.clone()));
+        world.copy = setup.has(Trouble::RestoredMonitor).then(|| world.group.clone());
         (world.faults, world.wishes) = (setup.faults, setup.wishes);
         world
     }
@@ -136,7 +137,7 @@ impl World {
 
     /// Who is connected to node `n`, as that sees it.
     pub fn followers(&self, n: usize) -> BTreeSet<NodeId> {
-        let listed = |node: &&Node| {
+        let listed = |node: &&Shared<Node>| {
             node.alive && node.receiver == Receiver::Streaming && node.disk.upstream == Some(id(n))
         };
         self.nodes.iter().filter(listed).map(|node| node.id).collect()

@@ -21,7 +21,7 @@ impl Sim<'_> {
         let anew = may_be_copied(told.goal) || self.mistakes.member_is_copied_anew;
         let me = self.me();
         if me.starves && anew {
-            me.disk.wal.clear();
+            self.me_mut().disk.wal.clear();
             return self.copy(&upstream);
         }
         if me.disk.upstream == Some(node) && me.disk.history == upstream.term && me.disk.promotion.is_none() {
@@ -30,18 +30,18 @@ impl Sim<'_> {
         match me.way_to(&upstream) {
             Method::Wait => Outcome::Waits,
             Method::Follow => {
-                me.follow(node, upstream.term);
+                self.me_mut().follow(node, upstream.term);
                 Outcome::Changed
             }
             Method::Rewind => {
                 let source = self.nodes[place(node)].disk.wal.clone();
-                let me = self.me();
+                let me = self.me_mut();
                 let common = me.disk.wal.iter().zip(&source).take_while(|(mine, its)| mine == its).count();
                 me.disk.wal.truncate(common);
                 self.copy(&upstream)
             }
             Method::Clone => {
-                me.disk.wal.clear();
+                self.me_mut().disk.wal.clear();
                 self.copy(&upstream)
             }
         }
@@ -50,7 +50,7 @@ impl Sim<'_> {
     /// The life ends; the next one begins when the copy is whole. Until then there is nothing to start.
     fn copy(&mut self, upstream: &Upstream) -> Outcome {
         self.lose_followers();
-        let me = self.me();
+        let me = self.me_mut();
         me.end();
         me.disk.copying = Some(Copying { source: upstream.peer.node, term: upstream.term });
         Outcome::Changed
@@ -71,7 +71,7 @@ impl Sim<'_> {
         }
         let mixed = !source.disk.wal.starts_with(&me.disk.wal);
         let fetched = source.disk.wal[..usize::try_from(reach.0).expect("short WAL") - 1].to_vec();
-        let me = self.me();
+        let me = self.me_mut();
         me.mixed_histories |= mixed;
         me.follow(upstream.peer.node, upstream.term);
         me.disk.wal = fetched;

@@ -3,9 +3,10 @@ use super::{Event, LONG_AGO, Late, MOST_STEPS, NOW, RUNNING, World, id};
 use crate::node::Fence;
 use crate::nothing_destroyed;
 use crate::setup::{Setup, Trouble};
-use fsm::group::{Group, Probe, Session};
+use crate::shared::Shared;
+use fsm::group::{Probe, Session};
 use fsm::message::{Assignment, Peer, Report, Upstream, VERSION};
-use fsm::monitor::{assignment, decide_by, resume};
+use fsm::monitor::{assignment, resume};
 use fsm::units::Moment;
 use std::collections::BTreeSet;
 
@@ -27,20 +28,22 @@ impl World {
             }
             Event::DelayAnswer(n) => {
                 let report = self.report(n);
-                self.late = self.deliver(&report, setup).map(|told| Late::Answer(n, Box::new(told)));
+                self.late = self.deliver(&report, setup).map(|told| Late::Answer(n, told));
             }
             Event::TakeAnswer => {
                 if let Some(Late::Answer(n, told)) = self.late.take() {
-                    self.nodes[n].hear(*told);
+                    self.nodes[n].hear(told);
                     self.act(n, setup);
                 }
             }
             Event::DelayReport(n) => self.late = Some(Late::Report(n, Box::new(self.report(n)), false)),
             Event::TakeReport => {
                 if let Some(Late::Report(n, report, long_ago)) = self.late.take() {
-                    let told = self.deliver(&report, setup);
+                    let mut told = self.deliver(&report, setup);
                     let expired = long_ago && !setup.mistakes.lease_counts_from_the_answer;
-                    let told = told.map(|told| Assignment { lease: told.lease.filter(|_| !expired), ..told });
+                    if let Some(told) = told.as_mut().filter(|_| expired) {
+                        told.lease = None;
+                    }
                     // Only the life that asked hears the answer.
                     if let Some(told) =
                         told.filter(|_| self.nodes[n].alive && !self.frozen[n] && self.report(n) == *report)
@@ -129,8 +132,7 @@ impl World {
             Event::TimePasses => self.time_passes(setup),
             Event::RestartMonitor => self.restart_monitor(),
             Event::RestoreMonitor => {
-                let copy = self.copy.as_ref().expect("a monitor that may be put back");
-                self.group = Group::clone(copy);
+                self.group = self.copy.clone().expect("a monitor that may be put back");
                 self.restart_monitor();
                 if !setup.mistakes.restored_monitor_believes_its_copy {
                     resume::await_everybody(&mut self.group, LATER_EPOCH);
@@ -175,7 +177,7 @@ impl World {
     }
 
     /// The monitor hears a report, decides, and answers.
-    fn deliver(&mut self, report: &Report, setup: &Setup) -> Option<Assignment> {
+    fn deliver(&mut self, report: &Report, setup: &Setup) -> Option<Shared<Assignment>> {
         let believes = setup.mistakes.restored_monitor_believes_its_copy;
         if !self.group.behind && !believes && resume::knows_more(&self.group, report) {
             resume::await_everybody(&mut self.group, LATER_EPOCH);
@@ -186,7 +188,7 @@ impl World {
         }
         self.decide(setup);
         let draft = assignment(&self.group, report.node, &setup.policy, NOW)?;
-        if draft.lease.is_some() {
+        if draft.lease.is_some() && self.group.granted_until != RUNNING {
             self.group.granted_until = RUNNING;
         }
         let upstream = draft.upstream.map(|upstream| Upstream {
@@ -197,7 +199,7 @@ impl World {
             rewindable: upstream.rewindable,
             reach: upstream.reach,
         });
-        Some(Assignment {
+        Some(Shared::new(Assignment {
             version: VERSION,
             node: report.node,
             goal: draft.goal,
@@ -214,35 +216,23 @@ impl World {
             channel: String::new(),
             replication_password: None,
             monitor_password: None,
-        })
+        }))
     }
 
     pub(super) fn decide(&mut self, setup: &Setup) {
-        for _ in 0..20 {
-            match decide_by(&setup.rules, &self.group, &setup.policy, NOW) {
-                Some(decision) => {
-                    self.group = decision.group;
-                }
-                None => {
-                    self.forget_what_no_rule_reads();
-                    return;
-                }
-            }
-        }
-        panic!("the rules do not come to rest: {:#?}", self.group);
+        self.group = setup.decisions.on(&self.group);
     }
 
     fn time_passes(&mut self, setup: &Setup) {
         for n in self.places() {
             let in_touch = self.in_touch(n);
-            let node = &mut self.nodes[n];
-            if node.fence == Fence::Leased {
-                node.fence = Fence::Lapsed;
+            if self.nodes[n].fence == Fence::Leased {
+                self.nodes[n].fence = Fence::Lapsed;
             }
-            if let Some(told) = &mut node.told {
-                told.lease = None;
+            if self.nodes[n].told.as_ref().is_some_and(|told| told.lease.is_some()) {
+                self.nodes[n].told.as_mut().expect("it was there").lease = None;
             }
-            let alive = node.alive;
+            let alive = self.nodes[n].alive;
             let Some(seen) = self.group.node_mut(id(n)) else { continue };
             (seen.goal_since, seen.receiver_since, seen.probe_since) = (LONG_AGO, LONG_AGO, LONG_AGO);
             if in_touch {

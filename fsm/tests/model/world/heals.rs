@@ -2,10 +2,11 @@
 use super::{Event, NOW, World};
 use crate::one_writer;
 use crate::setup::Setup;
+use crate::shared::HASHER;
 use fsm::monitor::{Facts, force};
 use fsm::state::State;
 use std::collections::{BTreeSet, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+
 use std::sync::Mutex;
 
 /// Situations from which a group is known to settle.
@@ -17,9 +18,7 @@ const ROUNDS: u8 = 30;
 impl World {
     /// Tells this world from all others.
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
+        HASHER.hash_one(self)
     }
 
     /// Nothing goes wrong any more: node `n` does all it can.
@@ -167,6 +166,7 @@ impl World {
             }
             self.nodes[n].waiting.clear();
         }
+        self.forget_what_nobody_reads(setup);
     }
 
     /// Node `n` may be taken down, everybody else is where he should be, and one of them writes.
