@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 const SESSIONS: usize = 16;
-const ROUNDS: usize = 39;
+const ROUNDS: usize = 26;
 
 /// What a call may be refused with: the state of the group, no primary that takes a node, a name or address that is taken, a
 /// node that is gone, a number of standbys that there are not.
