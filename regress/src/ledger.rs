@@ -27,7 +27,7 @@ pub struct Manner {
 impl Manner {
     /// An ordinary application.
     pub fn usual(writers: usize) -> Manner {
-        Manner { writers, pace: Duration::from_millis(3), retry: Duration::from_millis(10), patience: WRITE }
+        Manner { writers, pace: Duration::from_millis(10), retry: Duration::from_millis(10), patience: WRITE }
     }
 }
 

@@ -81,6 +81,8 @@ async fn leave_recovery(keeper: &mut Keeper, told: &Assignment) -> Result<bool, 
             if !pg::in_recovery() {
                 return;
             }
+            // The startup process may have taken in the request just before it paused between two attempts to get WAL.
+            pg::wake_recovery();
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };

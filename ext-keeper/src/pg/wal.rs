@@ -45,6 +45,12 @@ pub fn flush_lsn_and_timeline() -> (Lsn, Timeline) {
     }
 }
 
+/// Has the startup process look again at what it waits for (`WakeupRecovery`, xlogrecovery.c).
+pub fn wake_recovery() {
+    // SAFETY: sets a latch in shared memory; without an owner that does nothing.
+    unsafe { pg_sys::WakeupRecovery() }
+}
+
 /// Where the next record is inserted. Out of recovery only.
 pub fn insert_lsn() -> Lsn {
     // SAFETY: takes the lock that guards it itself.
