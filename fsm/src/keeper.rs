@@ -276,6 +276,7 @@ mod tests {
     }
 
     /// Law 3: no way leads into a writing state without the action that decides about the fence, and none that leaves writing forgets to raise it.
+    /// Only a hand-over that nobody is in a hurry for is prepared first.
     #[test]
     fn the_fence_is_decided_in_every_row() {
         for row in TABLE {
@@ -284,7 +285,9 @@ mod tests {
             let leaves =
                 row.to.has_upstream() || matches!(row.to, Draining | Demoted | ReportLsn | JoinSecondary);
             if leaves {
-                assert_eq!(row.actions.first(), Some(&RaiseFence), "{}", row.to);
+                let mut actions = row.actions.iter().filter(|action| **action != PrepareHandOver);
+                assert_eq!(actions.next(), Some(&RaiseFence), "{}", row.to);
+                assert!(row.to == Draining || row.actions.len() == actions.count() + 1, "{}", row.to);
             }
         }
     }

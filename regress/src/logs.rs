@@ -16,6 +16,8 @@ const EXPECTED: &[&str] = &[
     "could not start WAL streaming",
     "could not send end-of-streaming message to primary",
     "connection to client lost",
+    // A receiver that was about to stream when its node pledged: the gate, doing its work.
+    "this node was cut off from its upstream",
     // A session that ends drops its temporary tables, which is a commit like others: at the next chance somebody else does it.
     "this node may not commit",
     "this node serves no sessions",
