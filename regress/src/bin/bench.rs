@@ -71,8 +71,7 @@ fn everything(minutes: usize) -> Vec<(String, Work)> {
     }
     let impatient = |runs| pauses::measure(End::SilentCut, 1, Patience::Impatient, runs);
     all.push(("pause.silent_cut.impatient".to_owned(), Box::new(impatient)));
-    all.push(("floor.promotion.1".to_owned(), Box::new(|runs| floor::measure(1, runs))));
-    all.push(("floor.promotion.2".to_owned(), Box::new(|runs| floor::measure(2, runs))));
+    all.push(("floor.promotion".to_owned(), Box::new(floor::measure)));
     all.push(("throughput.alone".to_owned(), Box::new(|runs| throughput::measure(0, runs))));
     all.push(("throughput.1_standby".to_owned(), Box::new(|runs| throughput::measure(1, runs))));
     for nodes in [2, 100, 1000] {
