@@ -1,8 +1,12 @@
 //! What a pledge is made of: after it the receiver connects to nobody but the upstream that the present term names, and
 //! acknowledges nothing to anybody else.
-use crate::pg;
+use crate::pg::{self, receiver::Start};
 use crate::shared::{gate, receiver};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How often a receiver that waits looks at the gate: a write waits for what it will bring.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// In the receiver's process: the number of the permission under which it is connected.
 static CONNECTED_UNDER: AtomicU64 = AtomicU64::new(0);
@@ -23,15 +27,18 @@ fn may_connect(conninfo: &str) -> Result<(), String> {
         CONNECTED_UNDER.store(gate::number(), Relaxed);
         return Ok(());
     }
-    if !gate::is_open() {
-        return Err("pg_autoctl: this node follows nobody until the monitor names an upstream".to_owned());
-    }
     let (host, port) = upstream_of(conninfo)
         .ok_or("pg_autoctl: primary_conninfo names no single host and port; the keeper will write it anew")?;
-    let number = gate::permission_for(&host, port)
-        .ok_or_else(|| format!("pg_autoctl: {host}:{port} is not the upstream that the monitor named"))?;
-    CONNECTED_UNDER.store(number, Relaxed);
-    Ok(())
+    match gate::permission_for(&host, port) {
+        Some(number) => {
+            CONNECTED_UNDER.store(number, Relaxed);
+            Ok(())
+        }
+        None if gate::is_open() => {
+            Err(format!("pg_autoctl: {host}:{port} is not the upstream that the monitor named"))
+        }
+        None => Err("pg_autoctl: this node follows nobody until the monitor names an upstream".to_owned()),
+    }
 }
 
 /// The permission it connected under is the present one.
@@ -39,11 +46,27 @@ fn may_reply() -> bool {
     gate::is_open() && CONNECTED_UNDER.load(Relaxed) == gate::number()
 }
 
-fn may_stream() -> Result<(), String> {
-    if may_reply() {
-        return Ok(());
+/// One that has logged in ahead of time waits here, as long as that upstream may become its own.
+fn may_stream(start: Start) -> Result<(), String> {
+    let number = CONNECTED_UNDER.load(Relaxed);
+    if gate::is_to_wait(number) {
+        receiver::waits(true);
+        start.make_room_for_next_timeline();
     }
-    Err("pg_autoctl: this node was cut off from its upstream".to_owned())
+    loop {
+        // In this order: the gate opens before the wait is called off.
+        let is_to_wait = gate::is_to_wait(number);
+        if may_reply() {
+            receiver::waits(false);
+            return Ok(());
+        }
+        if !is_to_wait {
+            return Err("pg_autoctl: this node was cut off from its upstream".to_owned());
+        }
+        if !pg::receiver::pause(LOOK) {
+            return Err("pg_autoctl: asked to end before the upstream was the recorded writer".to_owned());
+        }
+    }
 }
 
 /// Host and port in a connection string of keywords. Nothing when it leaves a choice: several hosts, an address beside the

@@ -24,8 +24,12 @@ pub struct Board {
     readers: [rule::Reader; rule::READERS],
     /// The number of the receiver's present permission. 0: it has none.
     gate: AtomicU64,
+    /// The number of the permission to log in and wait for the gate to open. 0: there is none.
+    approach: AtomicU64,
     /// How many permissions were given.
     gates: AtomicU64,
+    /// The receiver that has logged in and waits; 0: none does.
+    waiting: AtomicI32,
     /// The receiver that streams now; 0: none does.
     receiver: AtomicI32,
     /// The number of the permission that it connected under.
@@ -161,6 +165,7 @@ pub mod gate {
     use std::sync::atomic::Ordering::SeqCst;
 
     const CLOSED: u64 = 0;
+    const NOBODY: u64 = 0;
     /// A server that is not enrolled may follow whom it likes.
     const ANYBODY: u64 = u64::MAX;
     const HOST: usize = 256;
@@ -194,22 +199,50 @@ pub mod gate {
     /// No receiver connects from now on, and what one says to its upstream is not sent.
     pub fn close() {
         board().gate.store(CLOSED, SeqCst);
+        board().approach.store(NOBODY, SeqCst);
     }
 
-    /// A receiver may connect to that upstream, and to no other. One that is connected to another stays mute.
+    /// The gate is closed, but a receiver may log in to that peer already, and waits there for the gate to open.
+    pub fn let_approach(host: &str, port: u16) {
+        board().gate.store(CLOSED, SeqCst);
+        let mut target = TARGET.exclusive();
+        if approach() == NOBODY || !target.is(host, port) {
+            let number = aim(&mut target, host, port).unwrap_or(NOBODY);
+            board().approach.store(number, SeqCst);
+        }
+    }
+
+    /// A receiver may connect to that upstream, and to no other. One that is connected to another stays mute, and one that waits
+    /// there already goes on.
     pub fn open(host: &str, port: u16) {
         let mut target = TARGET.exclusive();
         if is_open() && target.is(host, port) {
             return;
         }
-        // A host name is shorter than that in any network; what does not fit is not let through.
-        match Target::of(host, port) {
-            Some(new) => {
-                *target = new;
-                board().gate.store(board().gates.fetch_add(1, SeqCst) + 1, SeqCst);
-            }
-            None => close(),
-        }
+        let approached = Some(approach()).filter(|number| *number != NOBODY && target.is(host, port));
+        let number = approached.or_else(|| aim(&mut target, host, port));
+        board().gate.store(number.unwrap_or(CLOSED), SeqCst);
+        board().approach.store(NOBODY, SeqCst);
+    }
+
+    /// A receiver may log in to somebody, and no more.
+    pub fn lets_approach() -> bool {
+        approach() != NOBODY
+    }
+
+    /// A new permission. A host name is shorter than that in any network; what does not fit is not let through.
+    fn aim(target: &mut Target, host: &str, port: u16) -> Option<u64> {
+        *target = Target::of(host, port)?;
+        Some(board().gates.fetch_add(1, SeqCst) + 1)
+    }
+
+    fn approach() -> u64 {
+        board().approach.load(SeqCst)
+    }
+
+    /// A receiver that has logged in under this permission is to wait: the gate is not open yet.
+    pub(crate) fn is_to_wait(number: u64) -> bool {
+        number != NOBODY && approach() == number
     }
 
     /// Everybody may be followed: the server is not enrolled.
@@ -230,7 +263,7 @@ pub mod gate {
     /// The number of the permission to connect there, if there is one.
     pub(crate) fn permission_for(host: &str, port: u16) -> Option<u64> {
         let target = TARGET.share();
-        let number = number();
+        let number = if is_open() { number() } else { approach() };
         (number == ANYBODY || (number != CLOSED && target.is(host, port))).then_some(number)
     }
 
@@ -273,6 +306,15 @@ pub mod receiver {
         (receiver != 0 && board().receiver_gate.load(SeqCst) != gate::number()).then_some(receiver)
     }
 
+    /// One has logged in to its upstream, and waits for the gate to open.
+    pub fn is_waiting() -> bool {
+        board().waiting.load(SeqCst) != 0
+    }
+
+    pub(crate) fn waits(whether: bool) {
+        board().waiting.store(if whether { std::process::id() as i32 } else { 0 }, SeqCst);
+    }
+
     pub(crate) fn started(permission: u64) {
         board().receiver_gate.store(permission, SeqCst);
         board().receiver.store(std::process::id() as i32, SeqCst);
@@ -281,6 +323,7 @@ pub mod receiver {
     }
 
     pub(crate) fn ended() {
+        waits(false);
         if board().receiver.swap(0, SeqCst) != 0 {
             wake::ring();
         }

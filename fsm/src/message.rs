@@ -217,6 +217,10 @@ pub struct Assignment {
     /// To followers: whom.
     #[serde(default)]
     pub upstream: Option<Upstream>,
+    /// To a node that has pledged: the peer that promotes now. Its receiver may log in there ahead of time, and gets no WAL before
+    /// that peer is its upstream.
+    #[serde(default)]
+    pub elected: Option<NodeId>,
     /// The other nodes of the group.
     #[serde(default)]
     pub peers: Vec<Peer>,

@@ -8,19 +8,55 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What is asked of the gate, in the WAL receiver's process only.
 pub struct Gate {
     /// May it connect with this connection string? Why not.
     pub may_connect: fn(&str) -> Result<(), String>,
-    /// May it start to stream over the connection that it has? Why not.
-    pub may_stream: fn() -> Result<(), String>,
+    /// May it start to stream over the connection that it has? Why not. Asked once, and answered when that is decided.
+    pub may_stream: fn(Start) -> Result<(), String>,
     /// May it tell the upstream what it has?
     pub may_reply: fn() -> bool,
     /// It streams now.
     pub started: fn(),
     /// It does not stream any more.
     pub ended: fn(),
+}
+
+/// Where a receiver asks for WAL from: the beginning of a segment.
+#[derive(Clone, Copy)]
+pub struct Start {
+    lsn: pg_sys::XLogRecPtr,
+    timeline: pg_sys::TimeLineID,
+}
+
+impl Start {
+    /// Makes the file in which the next timeline begins, ahead of its first WAL (`XLogFileInit`, xlog.c). Filled with zeros, a whole
+    /// segment would have to reach the disk while the winner beside it promotes; so its blocks are only reserved. If that
+    /// timeline gets another number, the file is like those that PostgreSQL makes in advance: whoever opens that timeline
+    /// overwrites it, and it goes with the other segments of its age.
+    #[cfg(not(feature = "pg14"))]
+    pub fn make_room_for_next_timeline(self) {
+        // SAFETY: in the receiver, for which the startup process has let segments be made. The size is fixed since the start.
+        unsafe {
+            let size = i64::from(pg_sys::wal_segment_size);
+            let segment = self.lsn / size as u64;
+            let zeros = std::mem::replace(&mut *(&raw mut pg_sys::wal_init_zero), false);
+            let file = pg_sys::XLogFileInit(segment, self.timeline + 1);
+            *(&raw mut pg_sys::wal_init_zero) = zeros;
+            let reserved = libc::posix_fallocate(file, 0, size);
+            libc::close(file);
+            if reserved != 0 {
+                let why = std::io::Error::from_raw_os_error(reserved);
+                error!("pg_autoctl: no room for the first segment of the next timeline: {why}");
+            }
+        }
+    }
+
+    /// There the function makes segments of the present timeline only.
+    #[cfg(feature = "pg14")]
+    pub fn make_room_for_next_timeline(self) {}
 }
 
 struct Installed {
@@ -52,6 +88,18 @@ pub fn install(gate: Gate) {
         table.walrcv_send = Some(send);
         table.walrcv_disconnect = Some(disconnect);
         pg_sys::WalReceiverFunctions = Box::leak(Box::new(table));
+    }
+}
+
+/// In the receiver's process: waits that long. Whether it may go on; if not, it was asked to end.
+pub fn pause(time: Duration) -> bool {
+    let flags = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    let milliseconds = time.as_millis() as i64;
+    // SAFETY: the latch is this process's own, and has no other waiter. SIGTERM sets it (SignalHandlerForShutdownRequest).
+    unsafe {
+        pg_sys::WaitLatch(pg_sys::MyLatch, flags as c_int, milliseconds, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+        pg_sys::ShutdownRequestPending == 0
     }
 }
 
@@ -110,8 +158,9 @@ fn forget_libpq_environment() {
 }
 
 #[pg_guard]
-extern "C-unwind" fn check_streaming() {
-    if let Some(Err(why)) = gate().map(|gate| (gate.may_stream)()) {
+extern "C-unwind" fn check_streaming(lsn: pg_sys::XLogRecPtr, timeline: pg_sys::TimeLineID) {
+    let start = Start { lsn, timeline };
+    if let Some(Err(why)) = gate().map(|gate| (gate.may_stream)(start)) {
         error!("{why}");
     }
 }
@@ -190,7 +239,8 @@ unsafe extern "C-unwind" fn start_streaming(
     connection: *mut pg_sys::WalReceiverConn,
     options: *const pg_sys::WalRcvStreamOptions,
 ) -> bool {
-    check_streaming();
+    // SAFETY: the caller's options, of a physical receiver where there is a gate.
+    unsafe { check_streaming((*options).startpoint, (*options).proto.physical.startpointTLI) };
     // SAFETY: the arguments are PostgreSQL's and go on as they came.
     let streams = unsafe { original!(walrcv_startstreaming)(connection, options) };
     if streams {

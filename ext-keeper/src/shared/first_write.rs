@@ -14,6 +14,11 @@ pub fn await_of(term: Term) {
     }
 }
 
+/// This reign's is still to come.
+pub fn is_awaited() -> bool {
+    board().first_write.load(SeqCst) == AWAITED
+}
+
 /// A commit has ended well, and its client is about to hear of it. The one that was awaited rings for the keeper; `counts` is asked of
 /// it alone.
 pub fn note(counts: impl FnOnce() -> bool) {

@@ -30,8 +30,8 @@ impl Keeper {
     /// most elections are over before a winner or a follower would have to wait for this.
     pub(super) async fn quieten_receiver(&mut self, again: Again) -> Result<(), Trouble> {
         let is_early = self.pledged_at.elapsed() < ELECTION;
-        if again != Again::Now && !is_early && self.facts.in_recovery && !self.restarting && !gate::is_open()
-        {
+        let is_cut_off = !gate::is_open() && !gate::lets_approach();
+        if again != Again::Now && !is_early && self.facts.in_recovery && !self.restarting && is_cut_off {
             act::cut_off(self).await?;
         }
         Ok(())

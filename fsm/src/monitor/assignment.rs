@@ -38,6 +38,8 @@ pub struct Draft {
     pub offer: Option<RuleNumber>,
     /// Whom to follow.
     pub upstream: Option<UpstreamDraft>,
+    /// See [`crate::message::Assignment::elected`].
+    pub elected: Option<NodeId>,
     /// See [`crate::message::Assignment::incomplete`].
     pub incomplete: bool,
     /// See [`crate::message::Assignment::count_on_from`].
@@ -60,6 +62,7 @@ pub fn assignment(group: &Group, node: NodeId, policy: &Policy, now: Moment) -> 
         rule: rule_for(group, node, is_writer),
         offer: group.next_rule.as_ref().filter(|next| reigns && next.offered).map(|next| next.rule.number),
         upstream: upstream_for(&facts, node),
+        elected: elected_beside(group, node),
         incomplete: false,
         count_on_from: node.old_image.filter(|image| image.life != node.boots.life).map(|_| node.boots.count),
     })
@@ -75,6 +78,7 @@ impl Draft {
             rule: Rule::default(),
             offer: None,
             upstream: None,
+            elected: None,
             incomplete: true,
             count_on_from: None,
         }
@@ -96,6 +100,13 @@ fn rule_for(group: &Group, node: &Node, is_writer: bool) -> Rule {
         (None, _) if is_writer => group.rule.clone(),
         (Some(_) | None, _) => Rule::default(),
     }
+}
+
+/// Whom a node that has pledged will follow, while that one promotes.
+fn elected_beside(group: &Group, node: &Node) -> Option<NodeId> {
+    let winner = group.election.as_ref()?.winner.and_then(|winner| group.node(winner))?;
+    let waits = node.goal == State::ReportLsn && node.id != winner.id;
+    (waits && winner.goal == State::PreparePromotion).then_some(winner.id)
 }
 
 fn upstream_for(facts: &Facts, node: &Node) -> Option<UpstreamDraft> {

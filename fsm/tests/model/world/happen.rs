@@ -208,6 +208,8 @@ impl World {
             rule: draft.rule,
             offer: draft.offer,
             upstream,
+            // By a log-in alone no WAL moves.
+            elected: None,
             peers: Vec::new(),
             incomplete: draft.incomplete,
             epoch: 0,
