@@ -6,11 +6,17 @@ use connection::{Address, Target, liveness};
 use fsm::message::{Assignment, Report};
 use node_files::{Secrets, StateDir};
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Statement;
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
+/// After that long another attempt is made beside those that are under way: a packet that was lost at the beginning of a connection
+/// is sent again only after a second, and one that was sent into a cut not before the pause has grown as long as the cut.
+const BESIDE: Duration = Duration::from_millis(400);
+/// So many are under way at most.
+const ATTEMPTS: u32 = 4;
 const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
 /// SQLSTATE of a password that is not the role's.
 const WRONG_PASSWORD: &str = "28P01";
@@ -128,7 +134,7 @@ impl MonitorLink {
         if Instant::now() < self.next_attempt {
             return Err(LinkError::Pausing);
         }
-        let opened = match open_session(&address, &passwords).await {
+        let opened = match race(&address, &passwords, ATTEMPTS).await {
             Ok(mut session) => session
                 .ask(ANSWER_LIMIT, async |client| {
                     client.prepare("SELECT pgautofailover.keeper_report($1)").await
@@ -143,6 +149,10 @@ impl MonitorLink {
                 Ok(open)
             }
             Err(error) => {
+                if matches!(error, SqlError::Late(_)) {
+                    // It has taken its time already.
+                    self.pause = FIRST_PAUSE;
+                }
                 self.next_attempt = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                 Err(LinkError::Sql(error))
@@ -153,6 +163,19 @@ impl MonitorLink {
     /// When the next attempt to connect may be made; nothing while there is a connection.
     pub fn next_attempt(&self) -> Option<Instant> {
         self.open.is_none().then_some(self.next_attempt)
+    }
+}
+
+/// The first of several attempts that ends, well or not.
+async fn race(address: &Address, passwords: &[String], attempts: u32) -> Result<Session, SqlError> {
+    let mut first = pin!(open_session(address, passwords));
+    tokio::select! {
+        ended = &mut first => return ended,
+        () = tokio::time::sleep(BESIDE), if attempts > 1 => {}
+    }
+    tokio::select! {
+        ended = first => ended,
+        ended = Box::pin(race(address, passwords, attempts - 1)) => ended,
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Patience {
 pub(super) const CLIENT: Manner = Manner {
     writers: 1,
     pace: Duration::from_millis(1),
-    retry: Duration::from_millis(5),
+    retry: Duration::from_millis(10),
     patience: Duration::from_millis(250),
 };
 
