@@ -57,7 +57,8 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         // pg_rewind runs the recovery of a crashed target itself, in single-user mode, which refuses a standby.
         durable::remove(&work.pgdata.join("standby.signal"))?;
         info!("rewinds PGDATA to node {} at {}:{}", peer.node, peer.host, peer.port);
-        let heard = work.run(&command(work, &peer, &phase.ssl), || "is still rewinding".to_owned())?;
+        let run = || work.run(&command(work, &peer, &phase.ssl), || "is still rewinding".to_owned());
+        let heard = if sync::at_once() { sync::beside(&work.pgdata, run) } else { run() }?;
         if heard.said.contains(SAME_NUMBER) {
             warn!("PGDATA has another timeline of the same number; it is copied anew, and kept aside");
             return Ok(Outcome::Impossible);

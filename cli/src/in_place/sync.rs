@@ -3,6 +3,11 @@
 use super::work::{Interrupted, failed};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// Between two times that a work under way is brought to the disk.
+const PACE: Duration = Duration::from_millis(100);
 
 /// Linux tells of lost writes when a whole file system is synced, since 5.8. Before, only the file-by-file way is sure.
 pub fn at_once() -> bool {
@@ -13,6 +18,20 @@ fn tells_of_losses(release: &str) -> bool {
     let mut numbers =
         release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(5), Some(8))
+}
+
+/// Does a work that writes much, and brings to the disk meanwhile what it has written so far: less is left to wait for afterwards.
+/// Only [`everything`], which must follow, tells whether all of it got there.
+pub fn beside<T>(pgdata: &Path, work: impl FnOnce() -> T) -> T {
+    let (done, ends) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while ends.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) && everything(pgdata).is_ok() {}
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 /// The file systems that hold the data directory, its WAL and its tablespaces.
