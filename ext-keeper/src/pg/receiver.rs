@@ -42,9 +42,10 @@ impl Start {
         unsafe {
             let size = i64::from(pg_sys::wal_segment_size);
             let segment = self.lsn / size as u64;
-            let zeros = std::mem::replace(&mut *(&raw mut pg_sys::wal_init_zero), false);
+            let zeros = pg_sys::wal_init_zero;
+            pg_sys::wal_init_zero = false;
             let file = pg_sys::XLogFileInit(segment, self.timeline + 1);
-            *(&raw mut pg_sys::wal_init_zero) = zeros;
+            pg_sys::wal_init_zero = zeros;
             let reserved = libc::posix_fallocate(file, 0, size);
             libc::close(file);
             if reserved != 0 {

@@ -2,6 +2,7 @@
 use fsm::group::{Group, LostReign, Probe, Session};
 use fsm::keeper::accepts_offer;
 use fsm::message::{Promotion, Receiver, Report};
+use fsm::monitor::assignment::Draft;
 use fsm::monitor::operate::{self, Refusal, Removal};
 use fsm::monitor::time_outs::RULES_BY_TIME_OUT;
 use fsm::monitor::{assignment, decide, resume};
@@ -153,10 +154,15 @@ impl Scene {
             .collect()
     }
 
+    /// What a node is told now.
+    pub fn assignment(&self, id: i64) -> Option<Draft> {
+        assignment(&self.group, NodeId(id), &self.policy, self.now)
+    }
+
     /// One keeper does what it is told.
     pub fn step(&mut self, id: i64) {
+        let Some(told) = self.assignment(id) else { return };
         let id = NodeId(id);
-        let Some(told) = assignment(&self.group, id, &self.policy, self.now) else { return };
         if told.incomplete {
             return;
         }

@@ -53,6 +53,31 @@ fn members_follow_from_the_moment_of_the_record() {
     assert_eq!(scene.keeper(2).report.state, PreparePromotion);
 }
 
+/// The log-in is made while the other promotes; the upstream is named with the record only.
+#[test]
+fn who_has_pledged_hears_who_promotes() {
+    let mut scene = Scene::settled(3, 0);
+    let told =
+        |scene: &Scene, id| scene.assignment(id).map(|told| (told.elected, told.upstream.map(|to| to.node)));
+    scene.kill(1);
+    for id in [2, 3] {
+        scene.report(id);
+    }
+    assert_eq!(told(&scene, 3), Some((None, None)), "nobody is elected yet");
+    for id in [3, 2] {
+        scene.step(id);
+        scene.report(id);
+    }
+    assert_eq!(scene.goals(), [Demoted, PreparePromotion, ReportLsn]);
+    assert_eq!(told(&scene, 3), Some((Some(NodeId(2)), None)));
+    for id in [1, 2] {
+        assert_eq!(told(&scene, id), Some((None, None)), "not node {id}");
+    }
+    scene.step(2);
+    scene.report(2);
+    assert_eq!(told(&scene, 3), Some((None, Some(NodeId(2)))));
+}
+
 /// It fetches what it lacks from the one that must not be promoted.
 #[test]
 fn best_candidate_has_priority_0() {

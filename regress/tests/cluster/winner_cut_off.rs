@@ -29,6 +29,14 @@ fn it_never_commits_and_another_is_elected() {
         let log = winner.log();
         if log.contains("assigned prepare_promotion") { Ok(()) } else { Err(winner.log_tail()) }
     });
+    // The other standby is to follow it, has logged in to it, and gets nothing.
+    let waiting = "SELECT count(*) FROM pg_stat_replication WHERE state = 'startup'";
+    wait::until("a receiver waits for the winner", FAILOVER, || {
+        match winner.superuser("postgres", waiting) {
+            Ok(answer) if answer == "1" => Ok(()),
+            other => Err(other),
+        }
+    });
     cluster.network().separate(winner, &cluster.monitor);
     others.iter().for_each(|other| cluster.network().separate(winner, other));
     winner.signal("CONT", Part::Startup);
