@@ -1,6 +1,6 @@
 //! Promotion, fenced; and what was promoted in which term: durably before it is made, and before it is told.
 use super::wal_end::end_after_pledge;
-use super::{Outcome, Trouble, io_trouble, slots};
+use super::{Outcome, Trouble, io_trouble, rule, slots};
 use crate::pg;
 use crate::shared::fence;
 use crate::tick::{Keeper, UNRECORDED};
@@ -68,8 +68,8 @@ fn announce(keeper: &mut Keeper, told: &Assignment, left: Timeline) -> Result<()
     })
 }
 
-/// What pg_promote() does, without needing a connection. False: it takes longer. Meanwhile the slots are made that those who
-/// follow the writer come by: nobody has to wait for their fsyncs afterwards.
+/// What pg_promote() does, without needing a connection. False: it takes longer. Meanwhile the rule is written, and the slots are made that
+/// those who follow the writer come by: nobody has to wait for their fsyncs before or afterwards.
 async fn leave_recovery(keeper: &mut Keeper, told: &Assignment) -> Result<bool, Trouble> {
     // It has clients that read, and goes on serving them until it is recorded, unless that takes too long.
     fence::count_from_now();
@@ -86,9 +86,13 @@ async fn leave_recovery(keeper: &mut Keeper, told: &Assignment) -> Result<bool, 
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    let ((), made) = tokio::join!(left, slots::ensure_for_peers(keeper, &told.peers));
+    let beside = async {
+        rule::write_ahead(keeper, &told.rule).await?;
+        slots::ensure_for_peers(keeper, &told.peers).await
+    };
+    let ((), made) = tokio::join!(left, beside);
     if let Err(error) = made {
-        // The writer makes them too, once it is recorded.
+        // Both are done again: the rule before the promotion is told, the slots once it is recorded.
         pg::log(&error.why);
     }
     Ok(!pg::in_recovery())

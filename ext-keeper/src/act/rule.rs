@@ -73,6 +73,15 @@ pub async fn put_in_force(keeper: &mut Keeper, rule: &Rule, goal: State) -> Resu
     Ok(Outcome::Done)
 }
 
+/// Writes a rule that is to be in force after the promotion, while that goes on: [`apply`] follows, and nothing commits before.
+pub async fn write_ahead(keeper: &mut Keeper, rule: &Rule) -> Result<(), Trouble> {
+    // Without one there is nothing to write that a standby does not have, and commits are set free by `apply` alone.
+    if !rule.is_empty() {
+        write(keeper, rule).await?;
+    }
+    Ok(())
+}
+
 /// Writes the names and, when they name somebody, their number; returns that. No two changes have the same, and none is
 /// written before its names: who has read the number goes by them.
 async fn write(keeper: &mut Keeper, rule: &Rule) -> Result<Option<u32>, Trouble> {
