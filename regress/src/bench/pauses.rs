@@ -38,7 +38,7 @@ pub enum Patience {
     Impatient,
 }
 
-/// A client that writes every millisecond, turns away from a server that does not answer, and looks for the writer every 5 ms.
+/// A client that writes every millisecond, turns away from a server that does not answer, and looks for the writer every 10 ms.
 pub(super) const CLIENT: Manner = Manner {
     writers: 1,
     pace: Duration::from_millis(1),
@@ -60,6 +60,18 @@ pub const IMPATIENT_NODE: [(&str, &str); 2] =
 /// After the first sign, in their order.
 const PHASES: [&str; 4] = ["convicted", "pledged", "promoted", "first_write"];
 
+/// Then a new cluster takes over: no checkpoint comes between these failovers, so each leaves a segment of WAL on every node, and a rewind copies
+/// all that its source has. With ten, that is about as many as a node keeps that is at work for long (`wal_keep_size`).
+const RUNS_OF_A_CLUSTER: usize = 10;
+
+/// Milliseconds of each run.
+#[derive(Default)]
+struct Samples {
+    pauses: Vec<f64>,
+    returns: Vec<f64>,
+    phases: [Vec<f64>; PHASES.len()],
+}
+
 /// The monitor convicts nobody in the first seconds of its life.
 const STARTUP_GRACE: Duration = Duration::from_secs(6);
 
@@ -74,6 +86,30 @@ pub fn measure(end: End, standbys: usize, patience: Patience, runs: usize) -> Ve
     if end == End::SilentCut && !Network::is_possible() {
         return Vec::new();
     }
+    let mut samples = Samples::default();
+    while samples.pauses.len() < runs {
+        let more = RUNS_OF_A_CLUSTER.min(runs - samples.pauses.len());
+        play_on_a_new_cluster(end, standbys, patience, more, &situation, &mut samples);
+    }
+    let Samples { pauses, returns, phases } = samples;
+    let by_phase = PHASES
+        .iter()
+        .zip(phases)
+        .map(|(phase, samples)| Measurement::new(format!("phase.{situation}.{phase}"), "ms", samples));
+    let pauses = Measurement::new(format!("pause.{situation}"), "ms", pauses);
+    let returns = Measurement::new(format!("redundancy.{situation}"), "ms", returns);
+    std::iter::once(pauses).chain(by_phase).chain([returns]).collect()
+}
+
+/// So many reigns, one after the other.
+fn play_on_a_new_cluster(
+    end: End,
+    standbys: usize,
+    patience: Patience,
+    runs: usize,
+    situation: &str,
+    samples: &mut Samples,
+) {
     let empty = if end == End::SilentCut { Cluster::on_machines("bench") } else { Cluster::empty("bench") };
     let cluster = empty.with_nodes(standbys + 1);
     if patience == Patience::Impatient {
@@ -84,29 +120,21 @@ pub fn measure(end: End, standbys: usize, patience: Patience, runs: usize) -> Ve
     let ledger = Ledger::start(&cluster, CLIENT);
     // Only where seconds are measured: it asks every node all the time.
     let witness = (end == End::SilentCut).then(|| Witness::start(&cluster));
-    let (mut pauses, mut returns) = (Vec::new(), Vec::new());
-    let mut phases: [Vec<f64>; PHASES.len()] = Default::default();
-    for run in 1..=runs {
+    for _ in 0..runs {
         let (pause, back) = play(end, &cluster, &ledger);
         let took = phases_of_the_last(&cluster);
         tell(&format!(
-            "{situation}: run {run}: pause {pause:.0} ms, by phase {took:.0?}, as many copies as before after {back:.0} ms"
+            "{situation}: run {}: pause {pause:.0} ms, by phase {took:.0?}, as many copies as before after {back:.0} ms",
+            samples.pauses.len() + 1
         ));
-        pauses.push(pause);
-        returns.push(back);
-        phases.iter_mut().zip(took).for_each(|(samples, sample)| samples.push(sample));
+        samples.pauses.push(pause);
+        samples.returns.push(back);
+        samples.phases.iter_mut().zip(took).for_each(|(phase, sample)| phase.push(sample));
     }
     let violations = witness.map(Witness::finish).unwrap_or_default();
     assert!(violations.is_empty(), "two nodes took writes: {violations:?}");
     let lost = ledger.finish(cluster.wait_settled());
     assert!(lost.is_empty(), "acknowledged rows are lost: {lost:?}");
-    let by_phase = PHASES
-        .iter()
-        .zip(phases)
-        .map(|(phase, samples)| Measurement::new(format!("phase.{situation}.{phase}"), "ms", samples));
-    let pauses = Measurement::new(format!("pause.{situation}"), "ms", pauses);
-    let returns = Measurement::new(format!("redundancy.{situation}"), "ms", returns);
-    std::iter::once(pauses).chain(by_phase).chain([returns]).collect()
 }
 
 /// How long each phase took, as the monitor tells of the last failover.
