@@ -332,8 +332,17 @@ impl Cluster {
             .collect())
     }
 
-    /// The writer, once the group is a settled primary with its secondaries.
+    /// The writer, once the group is a settled primary with its secondaries: by the monitor's account, and by the server's own,
+    /// for until a restarted node reports the monitor shows the state of its former life.
     pub fn settled_primary(&self) -> Result<&Server, String> {
+        let primary = self.primary_by_the_monitor()?;
+        match primary.superuser("postgres", "SELECT pg_is_in_recovery()").as_deref() {
+            Ok("f") => Ok(primary),
+            seen => Err(format!("{} is settled for the monitor, and in recovery: {seen:?}", primary.name)),
+        }
+    }
+
+    fn primary_by_the_monitor(&self) -> Result<&Server, String> {
         let states = self.states().map_err(|error| error.to_string())?;
         let settled = |node: &&Seen, state: &str| node.reported == state && node.assigned == state;
         let primaries: Vec<&Seen> = states.iter().filter(|node| settled(node, "primary")).collect();

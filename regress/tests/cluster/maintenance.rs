@@ -128,8 +128,9 @@ fn maintenance_outlasts_reboots() {
     wait_following(primary, "async");
     primary.kill_tree();
     primary.start();
-    cluster.wait_state(primary, "wait_primary", REJOIN);
-    primary.sql("INSERT INTO ledger VALUES (2)").expect("it writes again, alone");
+    // Asked of the server: until it reports, the monitor shows the state of its former life.
+    wait::until("it writes again, alone", REJOIN, || primary.sql("INSERT INTO ledger VALUES (2)"));
+    cluster.wait_state(primary, "wait_primary", FAILOVER);
     wait_following(primary, "async");
     cluster.wait_state(standby, "maintenance", FAILOVER);
     assert_eq!(changes(), before, "the standby was never anything else");

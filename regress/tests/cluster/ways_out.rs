@@ -347,8 +347,8 @@ fn nobody_was_promoted_meanwhile() {
     standby.kill_tree();
     primary.kill_tree();
     primary.start();
-    cluster.wait_state(primary, "wait_primary", REJOIN);
-    primary.sql("INSERT INTO ledger VALUES (2)").expect("it writes again");
+    // Asked of the server: until it reports, the monitor shows the state of its former life.
+    wait::until("it writes again", REJOIN, || primary.sql("INSERT INTO ledger VALUES (2)"));
     standby.start();
     assert_eq!(cluster.wait_settled_within(REJOIN).name, primary.name);
     assert_eq!(superuser(primary, "SELECT timeline_id FROM pg_control_checkpoint()"), "1");
