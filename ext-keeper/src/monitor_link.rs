@@ -17,6 +17,8 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
 const BESIDE: Duration = Duration::from_millis(400);
 /// So many are under way at most.
 const ATTEMPTS: u32 = 4;
+/// No answer is waited for any longer, nor longer than a lease: once that is over there is nothing that a late answer could save, and a
+/// new connection is heard as soon as a cut is mended, an old one only when its next repetition is due.
 const ANSWER_LIMIT: Duration = Duration::from_millis(2000);
 /// SQLSTATE of a password that is not the role's.
 const WRONG_PASSWORD: &str = "28P01";
@@ -71,12 +73,18 @@ pub struct MonitorLink {
     open: Option<Open>,
     next_attempt: Instant,
     pause: Duration,
+    answer_limit: Duration,
 }
 
 impl MonitorLink {
     /// Not connected yet.
     pub fn new() -> MonitorLink {
-        MonitorLink { open: None, next_attempt: Instant::now(), pause: FIRST_PAUSE }
+        MonitorLink {
+            open: None,
+            next_attempt: Instant::now(),
+            pause: FIRST_PAUSE,
+            answer_limit: ANSWER_LIMIT,
+        }
     }
 
     /// Sends a report and waits for the assignment.
@@ -90,7 +98,7 @@ impl MonitorLink {
         let statement = open.report.clone();
         let answer = open
             .session
-            .ask(ANSWER_LIMIT, async |client| {
+            .ask(self.answer_limit, async |client| {
                 client.query_one(&statement, &[&text]).await?.try_get::<_, String>(0)
             })
             .await;
@@ -110,6 +118,8 @@ impl MonitorLink {
         if assignment.channel != open.channel {
             listen(&mut open, &assignment.channel).await.map_err(LinkError::Sql)?;
         }
+        self.answer_limit =
+            assignment.lease.map_or(ANSWER_LIMIT, |lease| ANSWER_LIMIT.min(Duration::from_millis(lease.0)));
         self.open = Some(open);
         Ok(Heard { assignment, sent_at })
     }
