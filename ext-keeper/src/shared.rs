@@ -28,8 +28,8 @@ pub struct Board {
     approach: AtomicU64,
     /// How many permissions were given.
     gates: AtomicU64,
-    /// The receiver that has logged in and waits; 0: none does.
-    waiting: AtomicI32,
+    /// The receiver has logged in and waits.
+    waiting: AtomicBool,
     /// The receiver that streams now; 0: none does.
     receiver: AtomicI32,
     /// The number of the permission that it connected under.
@@ -308,11 +308,11 @@ pub mod receiver {
 
     /// One has logged in to its upstream, and waits for the gate to open.
     pub fn is_waiting() -> bool {
-        board().waiting.load(SeqCst) != 0
+        board().waiting.load(SeqCst)
     }
 
     pub(crate) fn waits(whether: bool) {
-        board().waiting.store(if whether { std::process::id() as i32 } else { 0 }, SeqCst);
+        board().waiting.store(whether, SeqCst);
     }
 
     pub(crate) fn started(permission: u64) {
