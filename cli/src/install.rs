@@ -106,6 +106,9 @@ impl Place {
         let _progress = Progress::start(&format!("making the cluster in \"{}\"", self.pgdata.display()));
         let made = in_place::room(&self.state_dir)?;
         postgres.initdb(&made)?;
+        let path = made.join("postgresql.conf");
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        durable::rewrite(&path, conf::with(&text, &wal_sizes()).as_bytes())?;
         access.begin(&made)?;
         Ok(made)
     }
@@ -153,6 +156,11 @@ impl Place {
         }
         conf::directory_list(&directories)
     }
+}
+
+/// PostgreSQL's own defaults. initdb takes them from the size of a segment, and would have a server with small ones make more checkpoints.
+fn wal_sizes() -> [(&'static str, String); 2] {
+    [("min_wal_size", "80MB".to_owned()), ("max_wal_size", "1GB".to_owned())]
 }
 
 /// The settings of a node that are the same on each.

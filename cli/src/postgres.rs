@@ -2,6 +2,7 @@
 use crate::datadir::{self, Running};
 use crate::error::{Error, Kind, Result};
 use crate::in_place::child;
+use crate::in_place::sync::{self, Disks};
 use crate::last_start;
 use fsm::units::Timeline;
 use std::ffi::OsStr;
@@ -122,11 +123,14 @@ impl Postgres {
     /// Makes a new cluster.
     pub fn initdb(&self, pgdata: &Path) -> Result<()> {
         let mut command = self.command("initdb");
-        command.arg("-D").arg(pgdata).arg("--data-checksums");
+        command.arg("-D").arg(pgdata).arg("--data-checksums").arg(WAL_SEGMENT);
         // Over the Unix socket the server's own OS user is let in without a password; the worker and this program are that user.
         command.arg("--auth-local=peer").arg("--auth-host=scram-sha-256");
         // It must not outlive us: it takes away what it made when it hears of an interruption, and takes its time.
-        run("initdb", &mut child::wrapped(&command)).map(|_| ())
+        command.args(sync::left_to_us());
+        let disks = Disks::below(pgdata.parent().unwrap_or(Path::new(".")))?;
+        run("initdb", &mut child::wrapped(&command))?;
+        disks.finish(pgdata)
     }
 
     /// Starts the server in the background and waits until it answers. `log` gets what it says before its log collector runs.
@@ -242,6 +246,10 @@ impl Postgres {
 
 /// Seconds for a life of a server to end or to begin: a checkpoint of everything, a recovery from a crash.
 const PATIENCE: &str = "3600";
+
+/// A promotion copies the last segment to the new timeline and brings it to the disk before anybody can write (`XLogInitNewTimeline` in xlog.c),
+/// so its size is a part of every failover; smaller ones than this cost a bulk load more than they save. docs/performance.md has figures.
+const WAL_SEGMENT: &str = "--wal-segsize=4";
 
 /// Runs pg_ctl, and finds the reason of a failure in what the server said.
 fn begin_life(command: &mut Command, pgdata: &Path, log: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 //! ```text
 //! pauses      how long writes stand still for a client that writes every millisecond, and how soon the old node is back
 //! floor       the same with PostgreSQL alone and nobody who has to find out: what no failover can be faster than
+//! segments    what small segments of WAL cost a bulk load
 //! throughput  pgbench with and without the library, in turns, on the same data directories
 //! heartbeats  what a monitor carries, from simulated nodes
 //! lossy       what becomes of a group while every link loses and delays packets: no failover, and pauses of so long
@@ -19,5 +20,6 @@ pub mod heartbeats;
 pub mod idle;
 pub mod lossy;
 pub mod pauses;
+pub mod segments;
 pub mod throughput;
 pub mod tolerated;

@@ -8,11 +8,17 @@ use std::process::Stdio;
 impl Server {
     /// `initdb`, and lines at the end of its configuration. Everybody on the loopback network is let in.
     pub fn initdb(&self, configuration: &str) {
+        self.initdb_with(&[], configuration);
+    }
+
+    /// The same with arguments for initdb.
+    pub fn initdb_with(&self, arguments: &[&str], configuration: &str) {
         let output = self
             .account
             .command(self.install.program("initdb"))
             .args(["--no-sync", "--auth=trust", "-D"])
             .arg(&self.pgdata)
+            .args(arguments)
             .output()
             .expect("running initdb");
         assert!(output.status.success(), "initdb: {}", text(&output));

@@ -1,5 +1,6 @@
 //! A new copy of the upstream, with pg_basebackup. The old directory stays in its place until the new one is whole, and is kept aside then.
 use super::saved;
+use super::sync::{self, Disks};
 use super::work::{Interrupted, Work};
 use super::{child, size_of, source, space, swap};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     let incoming = room(&work.state_dir)?;
     // The copy is as large as what it replaces, as far as anybody can tell; what it replaces is kept.
     space::wait_for(work, work.state_dir.path(), size_of(&work.pgdata))?;
+    let disks = Disks::below(work.state_dir.path())?;
     let peer = loop {
         let peer = source::wait_for(work, &phase.copy.upstream().peer, source::reachable)?;
         room(&work.state_dir)?;
@@ -39,6 +41,8 @@ pub fn clone(work: &mut Work, phase: &Phase) -> std::result::Result<(), Interrup
     };
     saved::restore(&incoming, &work.pgdata, &work.state_dir)?;
     standby::follow(&incoming, &work.state_dir, &peer, &phase.ssl, &phase.slot)?;
+    info!("brings the copy to the disk");
+    disks.finish(&incoming)?;
     let kept = swap::swap(&work.pgdata, &incoming, &work.state_dir)?;
     info!("PGDATA is a new copy; the old one is kept in \"{}\"", kept.display());
     Ok(())
@@ -54,6 +58,7 @@ pub fn fetch(
     mut word: impl FnMut(u64),
 ) -> Result<PathBuf> {
     let incoming = room(state_dir)?;
+    let disks = Disks::below(state_dir.path())?;
     let command = backup(postgres, state_dir, peer, ssl, slot);
     let program = command.get_program().to_string_lossy().into_owned();
     // It must not go on copying when we are gone: a repeated command begins anew in the same place.
@@ -68,6 +73,7 @@ pub fn fetch(
     }
     let output = child.wait_with_output().map_err(|cause| Error::config(cause.to_string()))?;
     if output.status.success() {
+        disks.finish(&incoming)?;
         return Ok(incoming);
     }
     let said = String::from_utf8_lossy(&output.stderr);
@@ -106,6 +112,6 @@ pub fn incoming(state_dir: &StateDir) -> PathBuf {
 
 fn backup(postgres: &Postgres, state_dir: &StateDir, peer: &Peer, ssl: &Ssl, slot: &str) -> Command {
     let mut command = postgres.basebackup(&incoming(state_dir), slot);
-    command.arg("-d").arg(standby::backup_conninfo(peer, state_dir, ssl));
+    command.arg("-d").arg(standby::backup_conninfo(peer, state_dir, ssl)).args(sync::left_to_us());
     command
 }

@@ -1,6 +1,7 @@
 //! Takes back what this node wrote and its group never acknowledged, with pg_rewind.
+use super::sync::{self, Disks};
 use super::work::{Interrupted, Work};
-use super::{diverged, saved, source, sync};
+use super::{diverged, saved, source};
 use crate::standby;
 use connection::Ssl;
 use fsm::message::{Peer, Upstream};
@@ -44,6 +45,7 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         phase.step = Step::Copying;
         phase.write(&work.state_dir)?;
     }
+    let disks = Disks::below(&work.pgdata)?;
     let mut failures = 0;
     let peer = loop {
         let peer =
@@ -58,7 +60,7 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
         durable::remove(&work.pgdata.join("standby.signal"))?;
         info!("rewinds PGDATA to node {} at {}:{}", peer.node, peer.host, peer.port);
         let run = || work.run(&command(work, &peer, &phase.ssl), || "is still rewinding".to_owned());
-        let heard = if sync::at_once() { sync::beside(&work.pgdata, run) } else { run() }?;
+        let heard = disks.beside(run)??;
         if heard.said.contains(SAME_NUMBER) {
             warn!("PGDATA has another timeline of the same number; it is copied anew, and kept aside");
             return Ok(Outcome::Impossible);
@@ -82,10 +84,8 @@ pub fn rewind(work: &mut Work, phase: &mut Phase, upstream: &Upstream) -> Result
     };
     saved::restore(&work.pgdata, &work.pgdata, &work.state_dir)?;
     standby::follow(&work.pgdata, &work.state_dir, &peer, &phase.ssl, &phase.slot)?;
-    if sync::at_once() {
-        info!("brings PGDATA to the disk");
-        sync::everything(&work.pgdata)?;
-    }
+    info!("brings PGDATA to the disk");
+    disks.finish(&work.pgdata)?;
     info!("PGDATA is rewound");
     Ok(Outcome::Whole)
 }
@@ -94,9 +94,7 @@ fn command(work: &Work, peer: &Peer, ssl: &Ssl) -> Command {
     let mut command = work.postgres.command("pg_rewind");
     command.arg("-D").arg(&work.pgdata).arg("--source-server");
     command.arg(standby::rewind_conninfo(peer, &work.state_dir, ssl));
-    if sync::at_once() {
-        command.arg("--no-sync");
-    }
+    command.args(sync::left_to_us());
     // The single-user server accepts the lock file that names us, its grandparent.
     command.env("PG_GRANDPARENT_PID", std::process::id().to_string());
     // We must understand what it says.

@@ -1,7 +1,8 @@
 //! Brings a data directory to the disk in one go. PostgreSQL's programs do it file by file, and each of a thousand
 //! files, changed or not, makes the disk empty its cache.
-use super::work::{Interrupted, failed};
+use crate::error::{Error, Result};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -20,36 +21,81 @@ fn tells_of_losses(release: &str) -> bool {
     (numbers.next(), numbers.next()) >= (Some(5), Some(8))
 }
 
-/// Does a work that writes much, and brings to the disk meanwhile what it has written so far: less is left to wait for afterwards.
-/// Only [`everything`], which must follow, tells whether all of it got there.
-pub fn beside<T>(pgdata: &Path, work: impl FnOnce() -> T) -> T {
-    let (done, ends) = mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            while ends.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) && everything(pgdata).is_ok() {}
-        });
-        let result = work();
-        drop(done);
-        result
-    })
+/// What tells PostgreSQL's programs to leave it to us.
+pub fn left_to_us() -> Option<&'static str> {
+    at_once().then_some("--no-sync")
 }
 
-/// The file systems that hold the data directory, its WAL and its tablespaces.
-pub fn everything(pgdata: &Path) -> Result<(), Interrupted> {
-    let tablespaces = pgdata.join("pg_tblspc");
-    let entries = fs::read_dir(&tablespaces).map_err(|cause| failed("read", &tablespaces, &cause))?;
-    let mut places: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    places.extend([pgdata.to_path_buf(), pgdata.join("pg_wal")]);
-    for place in places {
-        let opened = File::open(&place).map_err(|cause| failed("open", &place, &cause))?;
-        nix::unistd::syncfs(&opened).map_err(|cause| failed("write", &place, &cause.into()))?;
+/// The file systems that a program of PostgreSQL is going to write to. Opened before it writes: from then on each tells of every
+/// loss, also of one that somebody else was told of first (`errseq_t` of Linux). None where the program brings its files there itself.
+pub struct Disks {
+    places: Vec<(PathBuf, File)>,
+}
+
+impl Disks {
+    /// Those below a directory that is there.
+    pub fn below(directory: &Path) -> Result<Disks> {
+        if !at_once() {
+            return Ok(Disks { places: Vec::new() });
+        }
+        let mut places = vec![directory.to_path_buf(), directory.join("pg_wal")];
+        if let Ok(tablespaces) = fs::read_dir(directory.join("pg_tblspc")) {
+            places.extend(tablespaces.flatten().map(|entry| entry.path()));
+        }
+        let mut disks = Disks { places: Vec::new() };
+        for place in places {
+            match File::open(&place) {
+                Ok(file) => disks.places.push((place, file)),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound && place != directory => {}
+                Err(cause) => return Err(Error::io("open", &place)(cause)),
+            }
+        }
+        Ok(disks)
     }
-    Ok(())
+
+    /// Does a work that writes much, and brings to the disk meanwhile what it has written so far: less is left to wait for afterwards.
+    pub fn beside<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        let (done, ends) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                while ends.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
+                    self.sync()?;
+                }
+                Ok(())
+            });
+            let result = work();
+            drop(done);
+            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(|()| result)
+        })
+    }
+
+    /// All that was written to `directory` since is on the disk, also where its WAL and its tablespaces have come to be.
+    pub fn finish(self, directory: &Path) -> Result<()> {
+        self.sync()?;
+        Disks::below(directory)?.sync()
+    }
+
+    fn sync(&self) -> Result<()> {
+        for (place, file) in &self.places {
+            nix::unistd::syncfs(file).map_err(|cause| Error::io("write", place)(cause.into()))?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_directory_is_no_disk_and_one_without_wal_is() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Disks::below(&directory.path().join("missing")).is_err() || !at_once());
+        let disks = Disks::below(directory.path()).unwrap();
+        let word = disks.beside(|| fs::create_dir(directory.path().join("pg_wal")).map(|()| "done")).unwrap();
+        assert_eq!(word.unwrap(), "done");
+        disks.finish(directory.path()).unwrap();
+    }
 
     #[test]
     fn old_kernels_keep_losses_to_themselves() {

@@ -7,7 +7,7 @@ use regress::bench::figures::{self, Measurement};
 use regress::bench::lossy::{self, Trial};
 use regress::bench::pauses::{self, End, Patience};
 use regress::bench::tolerated::{self, Silence};
-use regress::bench::{floor, heartbeats, idle, throughput};
+use regress::bench::{floor, heartbeats, idle, segments, throughput};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,6 +72,7 @@ fn everything(minutes: usize) -> Vec<(String, Work)> {
     let impatient = |runs| pauses::measure(End::SilentCut, 1, Patience::Impatient, runs);
     all.push(("pause.silent_cut.impatient".to_owned(), Box::new(impatient)));
     all.push(("floor.promotion".to_owned(), Box::new(floor::measure)));
+    all.push(("segments".to_owned(), Box::new(segments::measure)));
     all.push(("throughput.alone".to_owned(), Box::new(|runs| throughput::measure(0, runs))));
     all.push(("throughput.1_standby".to_owned(), Box::new(|runs| throughput::measure(1, runs))));
     for nodes in [2, 100, 1000] {

@@ -16,10 +16,10 @@ fn superuser(server: &Server, sql: &str) -> String {
 /// Two segments are kept for a slot, and a standby is at least five behind when this returns.
 fn leave_behind(primary: &Server, standby: &Server) {
     for sql in [
-        "ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'",
+        "ALTER SYSTEM SET max_slot_wal_keep_size = '8MB'",
         "ALTER SYSTEM SET wal_keep_size = 0",
-        "ALTER SYSTEM SET max_wal_size = '32MB'",
-        "ALTER SYSTEM SET min_wal_size = '32MB'",
+        "ALTER SYSTEM SET max_wal_size = '8MB'",
+        "ALTER SYSTEM SET min_wal_size = '8MB'",
         "SELECT pg_reload_conf()",
     ] {
         superuser(primary, sql);
