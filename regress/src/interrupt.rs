@@ -21,6 +21,11 @@ use std::time::Instant;
 
 /// Messages between two other effects that are told apart. More come only from waiting in a loop.
 const MESSAGES: u32 = 10;
+/// What a client says first that wants TLS: `NEGOTIATE_SSL_CODE` in pqcomm.h.
+const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+/// Messages that follow at least until the server lets it in: the hello and the end of the handshake, the name of the role and the two of SCRAM.
+/// Before that nothing is asked for, so a death there is the death before the connection.
+const OF_A_LOG_IN: u32 = 5;
 
 /// The points that were cut so far.
 #[derive(Default)]
@@ -45,6 +50,8 @@ struct Trace {
     /// The last effect that was not a message, and how many messages came after it.
     last: String,
     messages: u32,
+    /// Messages of a log-in that are still to come, by descriptor.
+    logging_in: BTreeMap<u64, u32>,
     /// Programs that it has started.
     children: BTreeMap<u64, String>,
 }
@@ -100,6 +107,7 @@ impl Cuts {
             inside: BTreeSet::new(),
             last: "the beginning".to_owned(),
             messages: 0,
+            logging_in: BTreeMap::new(),
             children: BTreeMap::new(),
         };
         match trace.follow(&mut self.seen) {
@@ -173,7 +181,11 @@ impl Trace {
             | libc::SYS_sendmsg => {
                 let file = by_descriptor();
                 if file.starts_with("socket:") {
-                    if let Some(statement) = statement(&bytes_at(pid, second)) {
+                    let message = bytes_at(pid, second);
+                    if self.is_of_a_log_in(first, &message) {
+                        return None;
+                    }
+                    if let Some(statement) = statement(&message) {
                         return Some(self.effect(statement));
                     }
                     self.messages += 1;
@@ -214,6 +226,16 @@ impl Trace {
             return Some(self.effect(format!("{program} has ended")));
         }
         None
+    }
+
+    fn is_of_a_log_in(&mut self, descriptor: u64, message: &[u8]) -> bool {
+        if message.starts_with(&TLS_REQUEST) {
+            self.logging_in.insert(descriptor, OF_A_LOG_IN);
+            return true;
+        }
+        let Some(left) = self.logging_in.get_mut(&descriptor).filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        true
     }
 
     fn effect(&mut self, effect: String) -> String {
