@@ -5,7 +5,7 @@ use regress::oracles::tell;
 
 /// Its first rounds hold single and combined faults, with and without a failover.
 const SEED: u64 = 3;
-const FAULTS: usize = 12;
+const FAULTS: usize = 6;
 
 #[test]
 fn a_short_run_keeps_every_promise() {
