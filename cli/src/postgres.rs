@@ -126,9 +126,9 @@ impl Postgres {
         command.arg("-D").arg(pgdata).arg("--data-checksums").arg(WAL_SEGMENT);
         // Over the Unix socket the server's own OS user is let in without a password; the worker and this program are that user.
         command.arg("--auth-local=peer").arg("--auth-host=scram-sha-256");
-        // It must not outlive us: it takes away what it made when it hears of an interruption, and takes its time.
         command.args(sync::left_to_us());
         let disks = Disks::below(pgdata.parent().unwrap_or(Path::new(".")))?;
+        // It must not outlive us: it takes away what it made when it hears of an interruption, and takes its time.
         run("initdb", &mut child::wrapped(&command))?;
         disks.finish(pgdata)
     }

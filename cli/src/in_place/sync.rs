@@ -39,8 +39,11 @@ impl Disks {
             return Ok(Disks { places: Vec::new() });
         }
         let mut places = vec![directory.to_path_buf(), directory.join("pg_wal")];
-        if let Ok(tablespaces) = fs::read_dir(directory.join("pg_tblspc")) {
-            places.extend(tablespaces.flatten().map(|entry| entry.path()));
+        let tablespaces = directory.join("pg_tblspc");
+        match fs::read_dir(&tablespaces) {
+            Ok(entries) => places.extend(entries.flatten().map(|entry| entry.path())),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(Error::io("read", &tablespaces)(cause)),
         }
         let mut disks = Disks { places: Vec::new() };
         for place in places {
